@@ -1,0 +1,1 @@
+"""Documents in, tokens counted: what the other three packages read from."""
