@@ -1,0 +1,1 @@
+"""One reader per format, in a dict anyone can see: `READERS[".epub"]`."""
