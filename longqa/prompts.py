@@ -1,0 +1,47 @@
+"""Every word around a context, once: building, training, evaluation and chat all read it here.
+
+    text = prompt(context=…, question="Who says: “Nonsense”?", title="Emma", …)   # ends in "Answer:"
+    row  = BOS + text + " " + answer + EOS
+
+The document comes first and the question last, so that a server's prefix cache, and a reader's
+memory, is filled once for many questions.
+"""
+
+from __future__ import annotations
+
+from longdata.documents import DocumentKind
+
+# Left free in every row for the role markers of a model's own chat template.
+CHAT_MARKUP_TOKENS = 32
+
+_OPENING = "The text begins.\n\n"
+_CLOSING = "\n\nThe text ends. Answer from the text alone.\n\nQuestion: "
+_NOUN: dict[DocumentKind, str] = {"book": "book", "paper": "paper", "other": "document"}
+
+
+def head(*, title: str, author: str | None, kind: DocumentKind, is_whole: bool) -> str:
+    """What stands before the context."""
+    what = f"the {_NOUN[kind]}" if is_whole else f"a part of the {_NOUN[kind]}"
+    by = f" by {author}" if author else ""
+    return (
+        f"Below is {what} “{title}”{by}. Read it, then answer the question after it.\n\n{_OPENING}"
+    )
+
+
+def tail(question: str) -> str:
+    """What stands between the context and the answer."""
+    return f"{_CLOSING}{question}\nAnswer:"
+
+
+def prompt(
+    *,
+    context: str,
+    question: str,
+    title: str,
+    author: str | None,
+    kind: DocumentKind,
+    is_whole: bool,
+) -> str:
+    """The whole prompt; the answer follows after one space."""
+    opening = head(title=title, author=author, kind=kind, is_whole=is_whole)
+    return f"{opening}{context}{tail(question)}"
