@@ -1,6 +1,6 @@
 """Every word around a context, once: building, training, evaluation and chat all read it here.
 
-    text = prompt(context=…, question="Who says: “Nonsense”?", title="Emma", …)   # ends in "Answer:"
+    text = prompt(context=…, question="Who says: “Nonsense”?", …)   # ends in "Answer:"
     row  = BOS + text + " " + answer + EOS
 
 The document comes first and the question last, so that a server's prefix cache, and a reader's

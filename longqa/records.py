@@ -21,7 +21,7 @@ Part = str | tuple[int, int]  # literal text, or text[start:end] of the document
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """text[start:end] of the document is left out of a context; `replacement` stands in its place."""
+    """text[start:end] of the document is left out; `replacement` stands in its place."""
 
     start: int
     end: int
@@ -115,7 +115,7 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """What wrote the question: `model` is None for the offline generator; `prompt_sha` of its wording."""
+    """What wrote the question; `model` is None offline, `prompt_sha` is that of the wording."""
 
     backend: str
     model: str | None

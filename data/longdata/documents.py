@@ -9,7 +9,7 @@ computes every offset, so that no reader counts characters itself:
     ]
     document = assemble(blocks, title="A Book", kind="book", source="a.txt", sha256="…")
     document.text         -> "CHAPTER I\n\nIt was a bright cold day."
-    document.sections[0]  -> Section(title="", number="I", level=1, kind="chapter", start=0, body=11, end=36)
+    document.sections[0]  -> Section(number="I", level=1, kind="chapter", start=0, body=11, …)
 
 The text has one form whatever the format: "\n" line ends, Unicode NFC, no spaces at line ends,
 blocks separated by exactly one blank line, the lines of a prose paragraph joined into one line
@@ -27,7 +27,15 @@ from typing import Literal
 
 DocumentKind = Literal["book", "paper", "other"]
 SectionKind = Literal[
-    "part", "chapter", "section", "abstract", "conclusion", "references", "appendix", "front", "back"
+    "part",
+    "chapter",
+    "section",
+    "abstract",
+    "conclusion",
+    "references",
+    "appendix",
+    "front",
+    "back",
 ]
 Role = Literal["heading", "paragraph", "caption", "reference", "code", "table", "verse"]
 
@@ -47,7 +55,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of the document, in characters of `Document.text`; `start` is where its heading begins.
+    """A part of the document, in characters of `Document.text`; its heading begins at `start`.
 
     The heading is text[start:body] without the white space, the content text[body:end]. A section
     ends where the next one of the same or a higher level begins, so it holds its subsections.
@@ -89,7 +97,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One book or paper. `id` depends on title and text alone; `sha256` is that of the source's bytes."""
+    """One book or paper. `id` depends on title and text alone, `sha256` on the source's bytes."""
 
     id: str
     text: str
@@ -194,8 +202,10 @@ def normal_form(text: str, *, keep_lines: bool = False) -> str:
     return "\n".join(lines) if lines else ""
 
 
-# Control characters, soft hyphens, zero-width spaces and joiners, byte order marks, lone surrogates.
-_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad\u200b\u200c\u2060\ufeff\ufffe\uffff\ud800-\udfff]")
+# Control characters, soft hyphens, zero-width characters, byte order marks, lone surrogates.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f\u00ad\u200b\u200c\u2060\ufeff\ufffe\uffff\ud800-\udfff]"
+)
 
 _KIND_BY_TITLE: tuple[tuple[str, SectionKind], ...] = (
     (r"(extended )?abstract|summary of the paper", "abstract"),
@@ -203,7 +213,10 @@ _KIND_BY_TITLE: tuple[tuple[str, SectionKind], ...] = (
     (r"(discussion and )conclusions?", "conclusion"),
     (r"references|bibliography|works cited|literature( cited)?", "references"),
     (r"appendi(x|ces)\b.*|supplement(ary|al)? (materials?|information)", "appendix"),
-    (r"contents|table of contents|list of (figures|tables|illustrations)|dedication|imprint", "front"),
+    (
+        r"contents|table of contents|list of (figures|tables|illustrations)|dedication|imprint",
+        "front",
+    ),
     (r"acknowledge?ments?|funding|colophon|uncopyright|endnotes|footnotes|index", "back"),
 )
 

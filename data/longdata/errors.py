@@ -1,14 +1,14 @@
 """The two ways a run says no: to the person who typed, and to one file among many.
 
-    UserError("got --ctx 12; allowed: 256 or more; fix: --ctx 8192")   -> one line, exit code 2
-    SourceError("encrypted", "the PDF asks for a password")            -> one counted line, the run goes on
+UserError("got --ctx 12; allowed: 256 or more; fix: --ctx 8192")  -> one line, exit code 2
+SourceError("encrypted", "the PDF asks for a password")  -> one counted line, the run goes on
 """
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The message says what was given, what is allowed, how to fix it."""
+    """A mistake the user can mend: what was given, what is allowed, how to fix it, in one line."""
 
 
 class SourceError(Exception):

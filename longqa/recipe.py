@@ -1,0 +1,81 @@
+"""What decides a document's examples, and what came of it.
+
+Two builds with the same `Recipe`, document and version give the same examples, in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from longdata.errors import UserError
+from longqa.questions import KINDS
+from longqa.records import Example
+
+SMALLEST_CTX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """The settings of question making; validated once, here.
+
+    `ctx` are token budgets, `shares` how a document's questions divide over them (normalised).
+    `kinds` is empty for all kinds by weight; {"speaker": None} restricts to some kinds by weight;
+    {"speaker": 4} asks for exact counts per document (then `per_document` is their sum).
+    """
+
+    ctx: tuple[int, ...] = (8192, 16384, 32768)
+    shares: tuple[float, ...] = ()  # () = equal
+    per_document: int = 80
+    kinds: Mapping[str, int | None] = field(default_factory=dict)
+    tokenizer: str | None = None  # None = the offline default
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.ctx or any(ctx < SMALLEST_CTX for ctx in self.ctx):
+            raise UserError(
+                f"got --ctx {','.join(map(str, self.ctx))}; allowed: {SMALLEST_CTX} tokens or more; "
+                "fix: --ctx 8192,16384"
+            )
+        if list(self.ctx) != sorted(set(self.ctx)):
+            raise UserError(
+                f"got --ctx {','.join(map(str, self.ctx))}; allowed: each length once, "
+                "smallest first; fix: sort them"
+            )
+        if self.shares and (len(self.shares) != len(self.ctx) or min(self.shares) <= 0):
+            raise UserError(
+                f"got {len(self.shares)} shares for {len(self.ctx)} lengths; allowed: one positive "
+                "number per length; fix: --ctx 8192,16384 --ctx-shares 2,1"
+            )
+        if self.per_document < 1:
+            raise UserError(
+                f"got --per-document {self.per_document}; allowed: 1 or more; fix: --per-document 80"
+            )
+        unknown = sorted(set(self.kinds) - set(KINDS))
+        if unknown:
+            raise UserError(
+                f"got --kinds {','.join(unknown)}; allowed: {', '.join(KINDS)}; "
+                "fix: take names from that list"
+            )
+        exact = [count for count in self.kinds.values() if count is not None]
+        if exact and (len(exact) != len(self.kinds) or min(exact) < 1):
+            raise UserError(
+                "got --kinds with counts for some kinds only, or a count below 1; allowed: names "
+                "alone, or name=count for every one; fix: --kinds speaker=4,order=2"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one document gave. For every kind, requested = kept + sum of missing.
+
+    `rejected` counts candidate questions that a check refused, by (kind, reason): they were
+    replaced by other candidates where there were any.
+    """
+
+    examples: tuple[Example, ...]
+    requested: Mapping[str, int]  # kind -> count
+    missing: Mapping[tuple[str, str], int]  # (kind, reason) -> count
+    rejected: Mapping[tuple[str, str], int]  # (kind, reason) -> candidates refused
+    document_tokens: int  # of the whole document
+    counted_by: str  # "pieces" or "full": how the exact counts were made (longdata.tokenizers)
