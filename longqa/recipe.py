@@ -34,7 +34,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.ctx or any(ctx < SMALLEST_CTX for ctx in self.ctx):
             raise UserError(
-                f"got --ctx {','.join(map(str, self.ctx))}; allowed: {SMALLEST_CTX} tokens or more; "
+                f"got --ctx {','.join(map(str, self.ctx))}; allowed: {SMALLEST_CTX} or more; "
                 "fix: --ctx 8192,16384"
             )
         if list(self.ctx) != sorted(set(self.ctx)):
@@ -49,7 +49,7 @@ class Recipe:
             )
         if self.per_document < 1:
             raise UserError(
-                f"got --per-document {self.per_document}; allowed: 1 or more; fix: --per-document 80"
+                f"got --per-document {self.per_document}; allowed: 1 or more; fix: leave it out"
             )
         unknown = sorted(set(self.kinds) - set(KINDS))
         if unknown:
