@@ -1,0 +1,308 @@
+"""Who is in a book: names that are names of people, and every place where each is mentioned.
+
+    people = find_people(text)
+    people[0]   -> Person(name="Phileas Fogg", forms=("Fogg", "Mr. Fogg", "Phileas Fogg"), …)
+    people[0].mentions   -> character offsets, sorted
+
+Precision before recall. A capitalised word is a name when it is hardly ever written small and
+stands in mid sentence; a name is a person's when titles (Mrs. Hall) and verbs of speech and
+bearing (said Hall, Hall nodded) vouch for it more often than places' prepositions do (in Iping).
+Forms are joined over the surname when that can mean one person only: a “Mr. Hall” and a
+“Mrs. Hall” stay two people, and a bare “Hall” then counts for neither (`doubtful`).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_MALE = "Mr Sir Lord Monsieur Herr Don Father Brother Uncle King Prince Count Baron Duke Signor"
+_FEMALE = (
+    "Mrs Miss Ms Lady Madame Mme Mademoiselle Frau Fräulein Sister Aunt Queen Princess Countess "
+    "Baroness Duchess Signora Donna Mistress Dame"
+)
+_RANK = (
+    "Dr Doctor Captain Capt Colonel Col Major General Lieutenant Sergeant Corporal Professor Prof "
+    "Inspector Judge Admiral Commander Master Squire Reverend Rev Deacon Bishop Constable"
+)
+_GENDER = (
+    dict.fromkeys(_MALE.split(), "male")
+    | dict.fromkeys(_FEMALE.split(), "female")
+    | dict.fromkeys(_RANK.split(), "rank")
+)
+# Titles that also stand before names of places and things ("Lord", "King" are safe before a name).
+_TITLE = "(?:" + "|".join(sorted(_GENDER, key=len, reverse=True)) + r")\b\.?"
+_WORD = r"(?:[A-ZÀ-Þ][’'])?[A-ZÀ-Þ][a-zà-ÿ]+(?:[A-Z][a-zà-ÿ]+)?(?:-[A-ZÀ-Þ][a-zà-ÿ]+)*"
+_NAME = re.compile(
+    rf"(?<![\w’'-])(?:({_TITLE}) )?"
+    rf"({_WORD}(?: (?:[A-Z]\. ?|(?:de|du|van|von|della|le|la) )*{_WORD}){{0,2}})"
+)
+SPEECH_VERBS = (
+    "said|says|replied|cried|asked|answered|exclaimed|remarked|whispered|shouted|muttered|returned|"
+    "continued|added|observed|inquired|enquired|murmured|repeated|resumed|growled|demanded|declared|"
+    "suggested|rejoined|interrupted|responded|pursued|interposed|retorted|ejaculated|called|sighed"
+)
+_BEARING = (
+    "nodded|smiled|laughed|thought|looked|turned|walked|sat|shook|stared|glanced|rose|paused|felt|"
+    "knew|saw|heard|spoke|told|wished|hoped|hurried|stepped|frowned|blushed|bowed|hesitated|listened|"
+    "believed|wondered|sprang|leaped|sighed|coughed|knelt|wept|himself|herself"
+)
+_BEARING_AFTER = re.compile(rf" (?:{_BEARING})\b")
+_SPEECH_AFTER = re.compile(rf" (?:{SPEECH_VERBS})\b")
+_BODY_AFTER = re.compile(
+    r"[’']s? (?:eyes?|face|hands?|voice|head|arms?|heart|lips|mind|wife|husband|father|mother|"
+    r"brother|sister|son|daughter|hair|mouth|shoulders?|feet|fingers|brow|countenance)\b"
+)
+_SPEECH_BEFORE = re.compile(rf"\b(?:{SPEECH_VERBS}) $")
+_PLACE_BEFORE = re.compile(
+    r"\b(?:[Ii]n|[Aa]t|near|into|through|throughout|across|via|reached|left|within|around) $"
+)
+_OF_BEFORE = re.compile(r"\bof $")
+_THE_BEFORE = re.compile(r"\b(?:[Tt]he|[Aa]n?|[Tt]his|[Tt]hese|[Tt]hose|[Ss]ome|[Ee]very|[Nn]o) $")
+_SENTENCE_START = re.compile(r"(?:^|[.!?…:;]|[—–-]|[.!?][”\"’')]|[“\"‘'(\[]|\n)\s*$")
+_LOWER = re.compile(r"(?<![\w’'-])[a-zà-ÿ]{2,}")
+# Written with a capital, but hardly ever a name of a person: pronouns, days, peoples, places.
+_NEVER = frozenset(
+    "I The A An And But He She It They We You His Her Its Their My Your Our This That These "
+    "Those There Then When Where What Who Why How If Oh Ah Yes No Not Now So As At In On Of For "
+    "From With By To God Heaven Heavens Lord Providence Nature Christ Jesus Satan Devil Sir "
+    "Madam Miss Mister January February March April May June July August September October "
+    "November December Monday Tuesday Wednesday Thursday Friday Saturday Sunday Christmas "
+    "Easter Chapter Book Part English French German Russian American Indian Italian Spanish "
+    "Latin Greek Chinese Dutch Scotch Irish European African Christian Jewish Jew Turk Roman "
+    "Englishman Frenchman Frenchmen Englishmen Mr Mrs Dr St Missis Princess Prince Queen King "
+    "Duke Count Countess Captain Doctor Professor Colonel Major Uncle Aunt Father Mother Papa "
+    "Mamma Mama Majesty Highness Excellency Honour Honor Majesties Lordship Ladyship Monsieur "
+    "Madame Mademoiselle Messieurs Gentlemen Ladies Street Road Lane Square Sea Ocean Island "
+    "Mount River Lake Bay Cape Hill House Park Inn Hotel Club Station Bridge Church Abbey Court "
+    "Castle North South East West Northern Southern Eastern Western Government Parliament State "
+    "Empire Gutenberg Illustration Note Footnote Well Good Dear Poor Little Young Old Great "
+    "Come Here Martian Martians Mars Earth Jupiter Venus Saturn Moon Sun World England France "
+    "Germany Russia America India Europe London Paris".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One person: `name` is the fullest common form; offsets are characters of the text, sorted.
+
+    `doubtful` holds mentions that may mean this person or another of the same surname.
+    """
+
+    name: str
+    forms: tuple[str, ...]
+    mentions: tuple[int, ...]
+    doubtful: tuple[int, ...]
+
+    def count(self, start: int, end: int) -> tuple[int, int]:
+        """(least, most) number of mentions in text[start:end]."""
+        least = bisect_left(self.mentions, end) - bisect_left(self.mentions, start)
+        extra = bisect_left(self.doubtful, end) - bisect_left(self.doubtful, start)
+        return least, least + extra
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A name as written: title ("" if none), given names, surname or only name."""
+
+    title: str
+    given: str
+    last: str
+
+    @property
+    def written(self) -> str:
+        return " ".join(part for part in (self.title, self.given, self.last) if part)
+
+    @property
+    def gender(self) -> str:
+        return _GENDER.get(self.title.rstrip("."), "")
+
+
+def find_people(text: str, *, least_mentions: int = 4) -> tuple[Person, ...]:
+    """All people mentioned at least `least_mentions` times, most mentioned first."""
+    small = Counter(_LOWER.findall(text))
+    seen = _collect(text, small)
+    mentions = seen.mentions
+    words_mid: Counter[str] = Counter()
+    for form, count in seen.mid_sentence.items():
+        for word in (*form.given.split(), form.last):
+            words_mid[word] += count
+    people_forms = [
+        form
+        for form, offsets in mentions.items()
+        if _is_name(form, small, words_mid) and seen.after_the[form] <= 0.25 * len(offsets)
+    ]
+    persons = _join(people_forms, mentions)
+    kept: list[Person] = []
+    for name, forms, sure, doubtful in persons:
+        total = len(sure)
+        evidence = sum(seen.vouched[f] + len(mentions[f]) * bool(f.title) for f in forms)
+        places = sum(seen.in_places[f] for f in forms)
+        owned = sum(seen.after_of[f] for f in forms)
+        if total < least_mentions or evidence < max(3, 0.04 * total):
+            continue
+        if places > 0.08 * total and places > 0.5 * evidence:
+            continue
+        if places + owned > 0.3 * total and places + owned > evidence:
+            continue
+        kept.append(
+            Person(
+                name=name,
+                forms=tuple(sorted({form.written for form in forms})),
+                mentions=tuple(sorted(sure)),
+                doubtful=tuple(sorted(doubtful)),
+            )
+        )
+    return tuple(sorted(kept, key=lambda p: (-len(p.mentions), p.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Where each form stands, and how often what stands around it speaks for what it names."""
+
+    mentions: dict[_Form, list[int]] = field(default_factory=lambda: defaultdict(list))
+    vouched: Counter[_Form] = field(default_factory=Counter)  # a person: speaks, nods, has a face
+    in_places: Counter[_Form] = field(default_factory=Counter)
+    after_of: Counter[_Form] = field(default_factory=Counter)
+    after_the: Counter[_Form] = field(default_factory=Counter)
+    mid_sentence: Counter[_Form] = field(default_factory=Counter)
+
+
+def _collect(text: str, small: Counter[str]) -> _Seen:
+    """One pass over the text; `small` counts its words written without a capital."""
+    seen = _Seen()
+    for match in _NAME.finditer(text):
+        start, end = match.span()
+        title = (match[1] or "").rstrip(" .")
+        words = match[2].split(" ")
+        # "Then Watson", "Suddenly Watson": a sentence's first word is no part of a name
+        while words and not title and (words[0] in _NEVER or small[words[0].lower()] > 2):
+            start += len(words[0]) + 1
+            words.pop(0)
+        if not words or any(word in _NEVER for word in words):
+            continue
+        form = _Form(title, " ".join(words[:-1]), words[-1])
+        before = text[max(0, start - 14) : start]
+        after = text[end : end + 18]
+        seen.mentions[form].append(start)
+        if _SENTENCE_START.search(before) is None:
+            seen.mid_sentence[form] += 1
+        if _THE_BEFORE.search(before):
+            seen.after_the[form] += 1
+        elif _SPEECH_BEFORE.search(before):
+            seen.vouched[form] += 2
+        elif _PLACE_BEFORE.search(before):
+            seen.in_places[form] += 1
+        elif _OF_BEFORE.search(before):
+            seen.after_of[form] += 1
+        if _SPEECH_AFTER.match(after):
+            seen.vouched[form] += 2
+        elif _BEARING_AFTER.match(after) or _BODY_AFTER.match(after):
+            seen.vouched[form] += 1
+    return seen
+
+
+def _is_name(form: _Form, small: Counter[str], mid: Counter[str]) -> bool:
+    """Whether the words of a form are written with a capital because they are names."""
+    for word in (*form.given.replace(".", " ").split(), form.last):
+        if len(word) == 1:
+            continue
+        if mid[word] < 2 and not form.title:
+            return False
+        if small[word.lower()] > 0.2 * max(mid[word], 1):
+            return False
+    return True
+
+
+def _join(
+    forms: Iterable[_Form], mentions: dict[_Form, list[int]]
+) -> list[tuple[str, list[_Form], list[int], list[int]]]:
+    """Forms → people: (name, forms, sure offsets, doubtful offsets)."""
+    by_last: dict[str, list[_Form]] = defaultdict(list)
+    given_of: dict[str, set[str]] = defaultdict(set)  # given name -> surnames it is seen with
+    for form in forms:
+        by_last[form.last].append(form)
+        if form.given and len(mentions[form]) >= 2:
+            given_of[form.given.split(" ")[0]].add(form.last)
+    loose: dict[str, list[int]] = defaultdict(list)  # surname -> doubtful mentions
+    for given in sorted(set(by_last) & set(given_of)):
+        # a lone given name belongs to the one surname it is ever seen with; with several
+        # (Edith Leete, Edith Bartlett) it may mean any of them
+        surnames = sorted(s for s in given_of[given] if s != given and s in by_last)
+        if not surnames or any(f.given for f in by_last[given]):
+            continue
+        group = by_last.pop(given)
+        if len(surnames) == 1:
+            by_last[surnames[0]].extend(group)
+        else:
+            for surname in surnames:
+                loose[surname].extend(offset for f in group for offset in mentions[f])
+    people = []
+    for last, group in sorted(by_last.items()):
+        for name, own, sure, doubtful in _split(last, sorted(group, key=_by_text), mentions):
+            people.append((name, own, sure, doubtful + loose[last]))
+    return people
+
+
+def _by_text(form: _Form) -> str:
+    return form.written
+
+
+def _split(
+    last: str, group: list[_Form], mentions: dict[_Form, list[int]]
+) -> list[tuple[str, list[_Form], list[int], list[int]]]:
+    """The forms of one surname → one person, or several with the shared forms in doubt."""
+    own: dict[str, list[_Form]] = defaultdict(list)  # what tells people apart -> forms
+    shared: list[_Form] = []
+    bare = sum(len(mentions[f]) for f in group if not _given(f, last))
+    of_given: Counter[str] = Counter()
+    for form in group:
+        of_given[_given(form, last)] += len(mentions[form])
+    givens = {given for given, count in of_given.items() if given and count > 0.03 * bare}
+    for form in group:
+        if _given(form, last):
+            own[_given(form, last)].append(form)
+        elif form.title in _MARRIED:
+            own[form.title].append(form)  # a wife bears her husband's name: never the bare one
+        else:
+            shared.append(form)
+    genders = {f.gender for f in shared if f.gender in ("male", "female")}
+    if len(givens) <= 1 and len(genders) <= 1:
+        own[min(givens, default="")].extend(shared)
+        shared = []
+    elif not givens:
+        # “Mr. Hall”, “Miss Hall”, “Hall”: the bare surname is the man's
+        for form in shared:
+            own["Miss" if form.gender == "female" else ""].append(form)
+        shared = []
+    doubtful = [offset for form in shared for offset in mentions[form]]
+    return [
+        (
+            _display({form: len(mentions[form]) for form in forms}),
+            forms,
+            [offset for form in forms for offset in mentions[form]],
+            doubtful,
+        )
+        for forms in own.values()
+        if forms
+    ]
+
+
+_MARRIED = frozenset("Mrs Lady Madame Mme Frau Countess Baroness Duchess Queen".split())
+
+
+def _given(form: _Form, last: str) -> str:
+    return form.given.split(" ")[0] or (form.last if form.last != last else "")
+
+
+def _display(counts: dict[_Form, int]) -> str:
+    """The fullest form that is common: given name and surname, else with title, else as it is."""
+    total = sum(counts.values())
+    full = [f for f, n in counts.items() if f.given and not f.title and n >= max(2, 0.02 * total)]
+    titled = [f for f, n in counts.items() if f.title and n >= 0.2 * total]
+    best = max(full or titled or counts, key=lambda f: (counts[f], f.written))
+    short = best.title in ("Mr", "Mrs", "Ms", "Dr", "Capt", "Col", "Prof", "Rev", "Mme")
+    return best.written.replace(best.title, best.title + ".", 1) if short else best.written
