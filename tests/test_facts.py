@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from longdata.errors import UserError
 from longqa.facts import FILE_NAME, BuildFacts, read_facts
 
