@@ -1,7 +1,7 @@
-"""The taxonomy, in one table, and the plan: how many questions of each kind a document is asked.
+"""The taxonomy, in one table, and the rule by which a document's questions divide over it.
 
-    plan({"speaker": 3.0, "order": 1.0}, available={"speaker": 2, "order": 9}, total=6)
-    -> {"order": 4, "speaker": 2}       # weights are shares; what one kind lacks, others give
+    next_kind({"speaker": 3.0, "order": 1.0}, counts={"speaker": 2}, open_kinds=["order", "speaker"])
+    -> "order"       # 1/1 question per weight is due before 3/3: ties go by name
 
 `--kinds speaker=4,order=2` replaces the weights by exact counts; a count the document cannot meet
 is reported with its reason, never filled with something else.
@@ -9,7 +9,7 @@ is reported with its reason, never filled with something else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -126,28 +126,12 @@ KINDS: dict[str, Kind] = {
 UNANSWERABLE_SHARE = 0.05
 
 
-def plan(weights: Mapping[str, float], available: Mapping[str, int], total: int) -> dict[str, int]:
-    """How many of each kind: shares by weight, capped by what there is, summing to min(total, all).
+def next_kind(
+    weights: Mapping[str, float], counts: Mapping[str, int], open_kinds: Iterable[str]
+) -> str:
+    """The open kind that is furthest behind its share (highest quotient, as Jefferson's method).
 
-    Largest remainders round the shares; ties go by name, so that the plan depends on nothing else.
+    Taking it again and again deals a total out in proportion to the weights; a kind that has run
+    out is closed, and the others share what remains. Ties go by name.
     """
-    counts = dict.fromkeys(sorted(weights), 0)
-    left = total
-    open_kinds = [kind for kind in counts if weights[kind] > 0 and available.get(kind, 0) > 0]
-    while left > 0 and open_kinds:
-        scale = left / sum(weights[kind] for kind in open_kinds)
-        room = {kind: available[kind] - counts[kind] for kind in open_kinds}
-        full = [kind for kind in open_kinds if weights[kind] * scale >= room[kind]]
-        if full:  # these take all they have; the rest share again what remains
-            for kind in full:
-                counts[kind] += room[kind]
-                left -= room[kind]
-            open_kinds = [kind for kind in open_kinds if kind not in full]
-            continue
-        floors = {kind: int(weights[kind] * scale) for kind in open_kinds}
-        by_remainder = sorted(open_kinds, key=lambda k: (floors[k] - weights[k] * scale, k))
-        rest = left - sum(floors.values())
-        for kind in open_kinds:
-            counts[kind] += floors[kind] + (kind in by_remainder[:rest])
-        left = 0
-    return {kind: count for kind, count in counts.items() if count}
+    return min(open_kinds, key=lambda kind: ((counts.get(kind, 0) + 1) / weights[kind], kind))

@@ -139,10 +139,14 @@ class Reading:
             return self.main_sections[index]
         return None
 
-    def is_plain(self, sentence: Sentence) -> bool:
-        """Whether a sentence can be quoted by itself: narrated, complete, of ordinary length."""
-        length = sentence.end - sentence.start
-        return 45 <= length <= 320 and _PLAIN.fullmatch(self.text(sentence)) is not None
+    @cached_property
+    def plain(self) -> frozenset[Sentence]:
+        """Sentences that can be quoted by themselves: narrated, complete, of ordinary length."""
+        return frozenset(
+            s
+            for s in self.sentences
+            if 45 <= s.end - s.start <= 320 and _PLAIN.fullmatch(self.text(s))
+        )
 
     def is_complete(self, sentence: Sentence) -> bool:
         """Whether a sentence starts and ends as one and leaves no quotation or bracket open."""

@@ -83,12 +83,16 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question with its answer and where the document shows it (document offsets)."""
+    """A question with its answer and where the document shows it (document offsets).
+
+    `cuts` are what must be removed from the context: the abstract a summary is compared with.
+    """
 
     kind: str
     text: str
     answer: str
     evidence: tuple[Span, ...]
+    cuts: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,12 @@ class Span:
     start: int
     end: int
 
+    def clipped(self, text: str) -> Span:
+        """The span without white space at its ends."""
+        piece = text[self.start : self.end]
+        start = self.start + len(piece) - len(piece.lstrip())
+        return Span(start=start, end=max(start, self.start + len(piece.rstrip())))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:

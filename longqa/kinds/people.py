@@ -1,0 +1,157 @@
+"""Questions about a book's people: who says a line, who is named most, who appears with whom."""
+
+from __future__ import annotations
+
+import random
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from longdata.documents import Span
+from longqa.names import SPEECH_VERBS, Person
+from longqa.phrasings import ask
+from longqa.records import Question
+from longqa.spreading import spread
+from longqa.view import View
+
+_PLAIN_VERBS = SPEECH_VERBS.replace("|called", "").replace("|pursued", "").replace("|sighed", "")
+# “…,” said Mr. Hall.   “…!” Mrs. Hall cried.   The name follows at once, and is not a possessive.
+_NAME = r"(?P<name>(?:[A-Z][\w’'-]*\.? ){0,3}[A-Z][\w’'-]*[\w])(?![’']s|[’'](?=\s)|[\w-]| and [A-Z])"
+_AFTER = re.compile(rf"\s(?:(?P<verb>{_PLAIN_VERBS}) {_NAME}|{_NAME.replace('name', 'name2')} "
+                    rf"(?P<verb2>{_PLAIN_VERBS})\b)(?P<rest>[^\n]{{0,40}})")
+_QUOTE = re.compile(r"“(?P<curly>[^“”\n]{25,300})”|\"(?P<straight>[^\"“”\n]{25,300})\"")
+_TO_ANOTHER = re.compile(r"(?: to| of)? (?:his|her|their|the) ")
+
+
+def speaker(view: View, rng: random.Random) -> Iterator[Question]:
+    """Who says a quoted line: the attribution stands right behind the closing quotation mark."""
+    names = {form: person for person in view.everyone for form in person.forms}
+    found = []
+    for paragraph in view.paragraphs:
+        text = view.quote(paragraph)
+        if "“" not in text and '"' not in text:
+            continue
+        for match in _QUOTE.finditer(text):
+            if not _opens(text, match):
+                continue
+            said = _AFTER.match(text, match.end())
+            if said is None:
+                continue
+            written = (said["name"] or said["name2"]).replace(". ", " ").replace("Mr.", "Mr")
+            person = names.get(_bare(written))
+            if person is not None:
+                found.append((paragraph.start + match.start(), match, said, person))
+    for offset, match, said, person in spread(found, depth=lambda f: view.depth(f[0]), rng=rng):
+        quote = (match["curly"] or match["straight"]).strip()
+        line = quote.rstrip(",")
+        if len(line.split()) < 5 or _names_in(line, person) or view.text.count(quote) != 1:
+            continue
+        end = offset + len(match[0]) + said.end() - said.start() - len(said["rest"])
+        yield Question(
+            kind="speaker",
+            text=ask("speaker", rng, quote=line),
+            answer=_full_stop(person.name),
+            evidence=(Span(start=offset, end=end),),
+        )
+
+
+def _opens(text: str, match: re.Match[str]) -> bool:
+    """Whether a quotation begins here: straight marks pair up from the paragraph's start."""
+    if match["curly"] is not None:
+        return True
+    return text.count('"', 0, match.start()) % 2 == 0
+
+
+def _bare(name: str) -> str:
+    return " ".join(word.rstrip(".") if len(word) > 2 else word for word in name.split(" "))
+
+
+def _names_in(line: str, person: Person) -> bool:
+    return any(part in line for part in person.name.replace(".", "").split(" ") if len(part) > 2)
+
+
+def _full_stop(name: str) -> str:
+    return name if name.endswith(".") else name + "."
+
+
+def characters(view: View, rng: random.Random) -> Iterator[Question]:
+    """Who is named most, where the lead of each over the next is beyond doubt."""
+    rows = view.people
+    for count in (3, 4, 2):
+        if len(rows) < count + 1:
+            continue
+        top = rows[:count]
+        rivals = [most for person, _, most in rows if all(person is not p for p, _, _ in top)]
+        clear = all(
+            low >= 1.2 * high + 1
+            for (_, low, _), high in zip(top, [m for _, _, m in top[1:]] + [max(rivals)], strict=True)
+        )
+        if not clear or top[-1][1] < 4:
+            continue
+        names = [person.name for person, _, _ in top]
+        yield Question(
+            kind="characters",
+            text=ask("characters", rng, count={2: "two", 3: "three", 4: "four"}[count]),
+            answer=_full_stop(", then ".join(names)),
+            evidence=_mentions(view, [person for person, _, _ in top], rng),
+        )
+        return
+
+
+def _mentions(view: View, people: list[Person], rng: random.Random) -> tuple[Span, ...]:
+    """For each person two sentences that name them, from different parts of the text."""
+    spans = set()
+    for person in people:
+        inside = person.mentions[
+            bisect_left(person.mentions, view.start) : bisect_right(person.mentions, view.end)
+        ]
+        for part in (inside[: len(inside) // 2], inside[len(inside) // 2 :]):
+            sentence = view.reading.sentence_at(rng.choice(part)) if part else None
+            if sentence is not None and view.start <= sentence.start and sentence.end <= view.end:
+                spans.add((sentence.start, sentence.end))
+    return tuple(Span(start=start, end=end) for start, end in sorted(spans))
+
+
+def companions(view: View, rng: random.Random) -> Iterator[Question]:
+    """With whom someone is most often named in one paragraph."""
+    starts = [p.start for p in view.paragraphs]
+    where: dict[int, set[int]] = {}  # index of the person -> paragraphs
+    doubt: dict[int, set[int]] = {}
+    people = [person for person, _, _ in view.people]
+    for index, person in enumerate(people):
+        where[index] = _paragraphs(view, starts, person.mentions)
+        doubt[index] = where[index] | _paragraphs(view, starts, person.doubtful)
+    subjects = [i for i in range(min(12, len(people))) if len(where[i]) >= 6]
+    rng.shuffle(subjects)
+    for subject in subjects:
+        sure = {i: len(where[subject] & where[i]) for i in where if i != subject}
+        most = {i: len(doubt[subject] & doubt[i]) for i in where if i != subject}
+        if not sure:
+            continue
+        best = max(sure, key=lambda i: (sure[i], people[i].name))
+        others = [most[i] for i in most if i != best]
+        if sure[best] < 4 or (others and sure[best] < 1.4 * max(others) + 1):
+            continue
+        if _share_a_name(people[subject], people[best]):
+            continue
+        together = sorted(where[subject] & where[best])
+        chosen = sorted(rng.sample(together, min(4, len(together))))
+        yield Question(
+            kind="companions",
+            text=ask("companions", rng, name=people[subject].name),
+            answer=_full_stop(people[best].name),
+            evidence=tuple(view.paragraphs[i] for i in chosen),
+        )
+
+
+def _paragraphs(view: View, starts: list[int], offsets: tuple[int, ...]) -> set[int]:
+    found = set()
+    for offset in offsets[bisect_left(offsets, view.start) : bisect_right(offsets, view.end)]:
+        index = bisect_right(starts, offset) - 1
+        if index >= 0 and offset < view.paragraphs[index].end:
+            found.add(index)
+    return found
+
+
+def _share_a_name(one: Person, other: Person) -> bool:
+    return bool({w for w in one.name.split() if len(w) > 3} & set(other.name.split()))
