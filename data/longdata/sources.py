@@ -107,6 +107,8 @@ def _expand_argument(argument: str) -> Sequence[Found | Skip | _Address]:
         return [_Address(name=argument)]
     path = Path(argument)
     try:
+        if "\0" in argument:
+            raise ValueError("a null character")
         if path.is_dir():
             return walk(path, path.as_posix())
         if path.exists() or path.is_symlink():

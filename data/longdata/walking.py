@@ -25,7 +25,7 @@ METADATA_NAMES = ("metadata.csv", "metadata.json")
 
 _HOUSEKEEPING = re.compile(
     r"(readme|licen[cs]e|copying|notice|changelog|contributing)"
-    r"([-_.](mit|apache|bsd|gpl|lgpl|mpl|cc|cc0|cc-by|[a-z]{2}|\d)[-_.\w]*)?",
+    r"([-_.]([a-z]{2}|(mit|apache|bsd|gpl|lgpl|mpl|cc|cc0|cc-by)([-_.\d][-_.\w]*)?))?",
     re.IGNORECASE,
 )
 _LATEX_HELPERS = frozenset((".bib", ".bbl", ".bst", ".sty", ".cls", ".aux", ".toc", ".out"))
