@@ -1,0 +1,317 @@
+"""One source → one unit on disk: the documents read, the questions made, and their accounting.
+
+    path = work_on(source, recipe, units=Path("out/.work/units"))
+    path                          -> out/.work/units/3fe1….arrow
+    unit = read_unit(path)
+    unit.documents[0].requested   -> {"order": 3, "speaker": 4}
+    rows_of(unit.documents[0])    -> the rows as the Parquet schema has them
+
+The name of a unit is a hash of all that decides its content: the source's bytes and facts, the
+recipe, the tokenizer, the code. So a unit that is there is the right one and never worked on
+again; a killed run leaves whole units and goes on behind them. Sources that failed leave nothing
+and are tried again. `work_on` needs nothing but its arguments: any engine can run it anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from longdata.atomic import cannot_write, writing
+from longdata.documents import Document
+from longdata.errors import SourceError
+from longdata.readers import read_source
+from longdata.sources import Skip, Source, sha256_of
+from longqa import near_duplicates
+from longqa.dataset import SCHEMA
+from longqa.recipe import Outcome, Recipe
+
+if TYPE_CHECKING:
+    from longdata.tokenizers import Tokenizer
+
+SUFFIX = ".arrow"
+Ask = Callable[[Document, "Tokenizer", Recipe], Outcome]
+Tell = Callable[[tuple[int, int]], None]
+
+# Changes to these do not change what a unit holds.
+_NOT_IN_UNITS = frozenset(
+    "__main__ build card cli facts folder inspect progress report splits statistics summary workers"
+    .split()
+)
+_LIBRARIES = (
+    "charset-normalizer",
+    "lxml",
+    "markdown-it-py",
+    "mistral-common",
+    "numpy",
+    "nupunkt",
+    "pypandoc-binary",
+    "pypdfium2",
+    "tokenizers",
+)
+
+
+def _extractive() -> Ask:
+    from longqa.extractive import ask
+
+    return ask
+
+
+# What makes questions, by the name that --generator takes; loaded when it is used.
+GENERATORS: dict[str, Callable[[], Ask]] = {"extractive": _extractive}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkedDocument:
+    """What a unit says of one document; its rows stay on disk until `rows_of` reads them."""
+
+    unit: Path
+    batch: int
+    id: str
+    title: str
+    author: str | None
+    year: int | None
+    license: str | None
+    language: str | None
+    url: str | None
+    sha256: str
+    kind: str
+    tokens: int
+    counted_by: str
+    num_examples: int
+    requested: Mapping[str, int]
+    missing: Mapping[tuple[str, str], int]
+    rejected: Mapping[tuple[str, str], int]
+    dropped: Mapping[str, int]  # parts of the text the reader left out, by reason
+    sketch: near_duplicates.Hashes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """The documents of one source, in its order, and its rows that could not be used."""
+
+    documents: list[WorkedDocument]
+    problems: list[Skip]
+
+
+def work_on(
+    source: Source,
+    recipe: Recipe,
+    *,
+    units: Path,
+    generator: str = "extractive",
+    tell: Tell | None = None,
+) -> Path:
+    """Read a source, make the questions of each of its documents, and write the unit.
+
+    `tell` hears (documents, questions) so far after every document. SourceError: the source cannot
+    be used. UserError: the unit cannot be written, or the recipe names no usable tokenizer.
+    """
+    tokenizer = load_tokenizer(recipe.tokenizer)
+    ask = GENERATORS[generator]()
+    path = units / unit_name(source, recipe, generator, tokenizer.fingerprint)
+    problems: list[Skip] = []
+    documents = questions = 0
+    try:
+        with writing(path) as part, part.open("wb") as sink:
+            options = pa.ipc.IpcWriteOptions(compression="zstd")
+            with pa.ipc.new_file(sink, _UNIT, options=options) as writer:
+                for document in read_source(source, problems):
+                    outcome = ask(document, tokenizer, recipe)
+                    writer.write_batch(_batch(_entry(document, outcome)))
+                    documents, questions = documents + 1, questions + len(outcome.examples)
+                    if tell is not None:
+                        tell((documents, questions))
+                for problem in problems:
+                    writer.write_batch(_batch(_problem(problem)))
+            _must_be_unchanged(source)
+    except OSError as error:  # of the disk: what reading raises is a SourceError
+        raise cannot_write(path.parent, error) from error
+    return path
+
+
+def read_unit(path: Path) -> Unit | None:
+    """What a unit holds, without its rows; None when it is not there or its file is damaged."""
+    try:
+        reader = pa.ipc.open_file(
+            pa.memory_map(str(path)),
+            options=pa.ipc.IpcReadOptions(included_fields=list(range(_UNIT.names.index("rows")))),
+        )
+        entries = [(i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)]
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, IndexError):
+        path.unlink(missing_ok=True)
+        return None
+    return Unit(
+        documents=[_worked(path, i, entry) for i, entry in entries if entry["id"] is not None],
+        problems=[Skip(**entry["problem"]) for _, entry in entries if entry["id"] is None],
+    )
+
+
+def rows_of(document: WorkedDocument) -> Iterator[dict[str, Any]]:
+    """The rows of a document, in the order in which they were made; equal contexts are one object."""
+    entry = _open(document.unit).get_batch(document.batch).to_pylist()[0]
+    for row in entry["rows"]:
+        row["context"] = entry["contexts"][row["context"]]
+        row["checks"] = {name: value for name, value in row["checks"].items() if value is not None}
+        yield {name: row[name] for name in SCHEMA.names}
+
+
+def unit_name(source: Source, recipe: Recipe, generator: str, fingerprint: str) -> str:
+    """The file name of a source's unit: the same wherever its folder lies and whenever it is made."""
+    decides = {
+        "sha256": source.sha256,
+        "name": source.name if source.url else Path(source.name).name,
+        "file": source.path.name,
+        "url": source.url,
+        "text_column": source.text_column,
+        "facts": asdict(source.facts),
+        "defaults": asdict(source.defaults),
+        "recipe": asdict(recipe),
+        "generator": generator,
+        "tokenizer": fingerprint,
+        "code": code_fingerprint(),
+    }
+    text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32] + SUFFIX
+
+
+@cache
+def code_fingerprint() -> str:
+    """A hash of the code and the libraries that decide what a document gives."""
+    import longdata
+    import longqa
+
+    digest = hashlib.sha256()
+    for package in (longdata, longqa):
+        folder = Path(str(package.__file__)).parent
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".pyc", "") or not path.is_file():
+                continue
+            if path.suffix == ".py" and path.stem in _NOT_IN_UNITS:
+                continue
+            digest.update(f"{path.relative_to(folder.parent).as_posix()}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    libraries = [f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES]
+    python = [f"{sys.version_info.major}.{sys.version_info.minor}", unicodedata.unidata_version]
+    digest.update("\n".join(libraries + python).encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def load_tokenizer(name: str | None) -> Tokenizer:
+    """The tokenizer of a recipe, once per process."""
+    from longdata.tokenizers import Tokenizer
+
+    return Tokenizer.load(name)
+
+
+_ROW = pa.struct(
+    [pa.field("context", pa.int32()) if field.name == "context" else field for field in SCHEMA]
+)
+_UNIT = pa.schema(
+    [
+        ("problem", pa.struct([(n, pa.string()) for n in ("name", "reason", "detail")])),
+        ("id", pa.string()),
+        ("title", pa.string()),
+        ("author", pa.string()),
+        ("year", pa.int64()),
+        ("license", pa.string()),
+        ("language", pa.string()),
+        ("url", pa.string()),
+        ("sha256", pa.string()),
+        ("kind", pa.string()),
+        ("tokens", pa.int64()),
+        ("counted_by", pa.string()),
+        ("num_examples", pa.int64()),
+        ("accounts", pa.string()),  # JSON
+        ("sketch", pa.binary()),
+        ("rows", pa.list_(_ROW)),  # what follows is read only when the rows are wanted
+        ("contexts", pa.list_(pa.large_string())),
+    ]
+)
+
+
+def _entry(document: Document, outcome: Outcome) -> dict[str, Any]:
+    contexts: dict[str, int] = {}
+    rows = []
+    for example in outcome.examples:
+        row = example.row()
+        row["context"] = contexts.setdefault(example.context, len(contexts))
+        rows.append(row)
+    accounts = {
+        "requested": dict(outcome.requested),
+        "missing": [[*key, count] for key, count in outcome.missing.items()],
+        "rejected": [[*key, count] for key, count in outcome.rejected.items()],
+        "dropped": Counter(part.reason for part in document.dropped),
+    }
+    return {
+        "id": document.id,
+        "title": document.title,
+        "author": document.author,
+        "year": document.year,
+        "license": document.license,
+        "language": document.language,
+        "url": document.url,
+        "sha256": document.sha256,
+        "kind": document.kind,
+        "tokens": outcome.document_tokens,
+        "counted_by": outcome.counted_by,
+        "num_examples": len(rows),
+        "accounts": json.dumps(accounts),
+        "sketch": near_duplicates.sketch(document.text).astype("<u8").tobytes(),
+        "rows": rows,
+        "contexts": list(contexts),
+    }
+
+
+def _problem(problem: Skip) -> dict[str, Any]:
+    said = {"name": problem.name, "reason": problem.reason, "detail": problem.detail}
+    return {**dict.fromkeys(_UNIT.names), "problem": said}
+
+
+def _batch(entry: Mapping[str, Any]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([entry], schema=_UNIT)
+
+
+def _worked(path: Path, batch: int, entry: dict[str, Any]) -> WorkedDocument:
+    del entry["problem"]
+    accounts = json.loads(entry.pop("accounts"))
+    return WorkedDocument(
+        unit=path,
+        batch=batch,
+        requested=accounts["requested"],
+        missing={(kind, reason): count for kind, reason, count in accounts["missing"]},
+        rejected={(kind, reason): count for kind, reason, count in accounts["rejected"]},
+        dropped=accounts["dropped"],
+        sketch=np.frombuffer(entry.pop("sketch"), "<u8").astype(np.uint64),
+        **entry,
+    )
+
+
+@lru_cache(maxsize=64)
+def _open(path: Path) -> Any:
+    return pa.ipc.open_file(pa.memory_map(str(path)))
+
+
+def _must_be_unchanged(source: Source) -> None:
+    """What was read is what the unit is named after."""
+    try:
+        same = sha256_of(source.path) == source.sha256
+    except OSError:
+        same = False
+    if not same:
+        raise SourceError("changed", "the file changed or vanished while it was read")

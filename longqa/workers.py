@@ -1,0 +1,200 @@
+"""One function over many tasks, in several processes, where nothing that dies takes the rest along.
+
+    run(work, tasks, workers=4, on_event=print)
+    -> Step(task=…, news=…)        # whatever work() told on its way
+       Done(task=…, result=…)
+       Failed(task=…, error=SourceError(…), trace="Traceback …")
+       Died(task=…, exit_code=-9)  # twice: the second time alone, so that memory was not shared
+
+Processes are spawned, never forked: the tokenizers' threads do not survive a fork. Each worker has
+its own pipe, so it is known which task a dead worker held, and a worker whose parent was killed
+notices and ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, TypeVar
+
+from longdata.errors import SourceError, UserError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+News = tuple[int, int]  # documents and questions so far
+Tell = Callable[[News], None]
+Work = Callable[[Task, Tell], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[Task]):
+    """A task is on its way."""
+
+    task: Task
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Task, Result]):
+    """A task was finished."""
+
+    task: Task
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Generic[Task]):
+    """A task raised; `error` is None when it was nothing that this project expects."""
+
+    task: Task
+    error: SourceError | UserError | None
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Died(Generic[Task]):
+    """The process that worked on a task ended without a word, twice; -9 is a kill by signal 9."""
+
+    task: Task
+    exit_code: int | None
+
+
+Event = Step[Task] | Done[Task, Result] | Failed[Task] | Died[Task]
+
+
+def run(
+    work: Work[Task, Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int,
+    on_event: Callable[[Event[Task, Result]], None],
+) -> None:
+    """Work on every task, in any order, and say what came of each.
+
+    `work` and the tasks must be picklable. With one worker everything happens in this process.
+    What `on_event` raises ends the run: unfinished work is dropped and the processes are stopped.
+    """
+    if workers == 1:
+        for task in tasks:
+            on_event(_in_this_process(work, task, on_event))
+        return
+    lost = _in_processes(work, deque(tasks), workers, on_event)
+    for task in lost:  # alone, with the machine's whole memory
+        for _, code in _in_processes(work, deque([task[0]]), 1, on_event):
+            on_event(Died(task[0], code))
+
+
+def _in_this_process(
+    work: Work[Task, Result], task: Task, on_event: Callable[[Event[Task, Result]], None]
+) -> Event[Task, Result]:
+    def tell(news: News) -> None:
+        on_event(Step(task, news))
+
+    try:
+        return Done(task, work(task, tell))
+    except (SourceError, UserError) as error:
+        return Failed(task, error, "")
+    except Exception:
+        return Failed(task, None, traceback.format_exc())
+
+
+def _in_processes(
+    work: Work[Task, Result],
+    tasks: deque[Task],
+    workers: int,
+    on_event: Callable[[Event[Task, Result]], None],
+) -> list[tuple[Task, int | None]]:
+    """The tasks whose process died, with its exit code."""
+    lost: list[tuple[Task, int | None]] = []
+    pool: dict[Connection, _Worker] = {}
+    held: dict[Connection, Task] = {}
+    try:
+        while tasks or held:
+            while tasks and len(pool) < workers:
+                worker = _Worker(work)
+                pool[worker.connection] = worker
+            for connection in pool:
+                if tasks and connection not in held:
+                    held[connection] = tasks.popleft()
+                    pool[connection].give(held[connection])
+            for ready in wait(list(held)):
+                assert isinstance(ready, Connection)
+                task = held[ready]
+                try:
+                    said, *rest = ready.recv()
+                except (EOFError, OSError):
+                    lost.append((held.pop(ready), pool.pop(ready).exit_code()))
+                    continue
+                if said == "step":
+                    on_event(Step(task, rest[0]))
+                    continue
+                del held[ready]
+                on_event(Done(task, rest[0]) if said == "done" else Failed(task, *rest))
+    finally:
+        for worker in pool.values():
+            worker.stop(at_once=bool(held))
+    return lost
+
+
+class _Worker:
+    """A spawned process and this side of its pipe."""
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process: SpawnProcess = context.Process(
+            target=_serve, args=(theirs, work), daemon=True
+        )
+        self._process.start()
+        theirs.close()  # or the end of the process would not close the pipe
+
+    def give(self, task: object) -> None:
+        try:
+            self.connection.send(task)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it died before it had work: the next recv says so
+
+    def exit_code(self) -> int | None:
+        self._process.join(timeout=10)
+        self.connection.close()
+        return self._process.exitcode
+
+    def stop(self, *, at_once: bool) -> None:
+        if at_once:
+            self._process.kill()  # every write is atomic, so nothing can be left half done
+        self.connection.close()  # an idle worker ends by itself
+        self._process.join()
+
+
+def _serve(connection: Connection, work: Callable[[Any, Tell], Any]) -> None:
+    """What a worker process does: task in, result out, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    # one thread each: the processes are what makes use of the cores
+    os.environ |= {"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+    def tell(news: News) -> None:
+        connection.send(("step", news))
+
+    while True:
+        try:
+            task = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer: tuple[Any, ...] = ("done", work(task, tell))
+        except (SourceError, UserError) as error:
+            answer = ("failed", error, "")
+        except Exception:
+            answer = ("failed", None, traceback.format_exc())
+        connection.send(answer)
