@@ -1,0 +1,88 @@
+"""Printed lines → running text: words broken at a line's end are joined again.
+
+    words = Words(["The well-known inter-", "esting fact, well-", "known to all."])
+    words.join(["an inter-", "esting fact, well-", "known"])  -> "an interesting fact, well-known"
+
+A hyphen at a line's end is the printer's unless the document shows elsewhere, inside a line, that
+the word is written with one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from longdata.readers.pdf_chars import SOFT_HYPHEN
+
+_WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
+_BEFORE = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*$")
+_AFTER = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
+_HYPHENS = (SOFT_HYPHEN, "-", "‐", "\u00ad")
+_ADDRESS = re.compile(r"(?:https?:|www\.|doi:|doi\.org|ftp:)\S*$", re.I)
+
+
+class Words:
+    """The words of one document, as they stand inside lines."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._seen = Counter[str]()
+        for line in lines:
+            inner = line.rstrip()
+            if inner.endswith(_HYPHENS):
+                inner = re.sub(r"\S+$", "", inner)  # the broken word itself proves nothing
+            for match in _WORD.finditer(inner):
+                self._seen[match.group().replace("‐", "-").casefold()] += 1
+
+    def join(self, lines: Sequence[str]) -> str:
+        """The lines as one line of text."""
+        text = ""
+        for line in lines:
+            line = line.strip()
+            if not line:
+                continue
+            text = self._join(text, line) if text else line
+        return text.replace(SOFT_HYPHEN, "-")
+
+    def _join(self, text: str, line: str) -> str:
+        tail = text[-200:]
+        address = _ADDRESS.search(tail)
+        if text.endswith(_HYPHENS):
+            if address:
+                return text[:-1] + "-" + line
+            return self._rejoin(text[:-1], line)
+        if address and _address_goes_on(tail, line):
+            return text + line
+        if text.endswith(("—", "/")) and not text.endswith((" —", " /")):
+            return text + line
+        if re.search(r"\d–$", tail) and line[:1].isdigit():
+            return text + line
+        return f"{text} {line}"
+
+    def _rejoin(self, text: str, line: str) -> str:
+        before = _BEFORE.search(text[-80:])
+        after = _AFTER.match(line)
+        if not before or not after or not after.group()[0].islower():
+            # "GPU-" + "FPX", "jnum-" + "2012": what follows is no second half of a word.
+            spaced = text.endswith(" ") or not after
+            return f"{text}-{line}" if not spaced or line[:1].isdigit() else f"{text}- {line}"
+        first, second = before.group().replace("‐", "-"), after.group().replace("‐", "-")
+        compound = self._seen[f"{first}-{second}".casefold()]
+        word = self._seen[f"{first}{second}".casefold()]
+        if compound > word or (compound == word == 0 and self._keeps_hyphen(first)):
+            return f"{text}-{line}"
+        return text + line
+
+    def _keeps_hyphen(self, first: str) -> bool:
+        """An abbreviation or a word that is already a compound is not broken inside."""
+        last = first.rsplit("-", 1)[-1]
+        return len(last) > 1 and last.isupper()
+
+
+def _address_goes_on(tail: str, line: str) -> bool:
+    first = line.split(" ", 1)[0]
+    if tail.endswith(("/", ":", "=", "_", "%", "&", "?", "#")):
+        return True
+    if re.match(r"[/.?=&_%#~]", first):
+        return True
+    return tail.endswith(".") and re.match(r"[a-z0-9]", first) is not None and "/" in first
