@@ -32,6 +32,7 @@ _spec.loader.exec_module(importlib.util.module_from_spec(_spec))
 _cache = tempfile.TemporaryDirectory(prefix="longqa-tests-")  # removed when the process ends
 os.environ.update(
     HF_HOME=_cache.name,
+    LONGQA_CACHE=str(Path(_cache.name) / "longqa"),
     HF_HUB_OFFLINE="1",
     HF_DATASETS_OFFLINE="1",
     TRANSFORMERS_OFFLINE="1",
