@@ -22,7 +22,8 @@ from longqa.reading import Reading
 from longqa.records import Material
 
 QUESTIONS_PER_MATERIAL = 6  # how many share a context: more is smaller on disk, less is more varied
-SPECIAL_TOKENS = 2  # BOS and EOS
+# Tokens of a row outside template, context, question and answer: BOS, EOS, a chat model's markers.
+FRAME_TOKENS = 2 + CHAT_MARKUP_TOKENS
 _MARGIN = 0.85  # a section border is preferred when it keeps this share of the room
 _BREAK = re.compile(r"\n\n+")
 
@@ -30,11 +31,6 @@ _BREAK = re.compile(r"\n\n+")
 def answer_room(ctx: int) -> int:
     """Tokens kept free for question and answer when a context is cut; rows are checked exactly."""
     return min(640, ctx // 6)
-
-
-def frame_tokens(ctx: int) -> int:
-    """Tokens of a row that belong neither to context, template, question nor answer."""
-    return SPECIAL_TOKENS + CHAT_MARKUP_TOKENS
 
 
 def cut_materials(
@@ -53,7 +49,7 @@ def cut_materials(
     document = reading.document
     used: list[tuple[list[Material], float]] = []
     for index, (length, share) in enumerate(zip(ctx, shares, strict=True)):
-        room = length - frame_tokens(length) - answer_room(length)
+        room = length - FRAME_TOKENS - answer_room(length)
         whole = Material(document=document, ctx=length, start=0, end=len(document.text))
         if _tokens(ruler, whole) <= room:
             used.append(([whole], sum(shares[index:])))

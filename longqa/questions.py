@@ -1,7 +1,7 @@
 """The taxonomy, in one table, and the rule by which a document's questions divide over it.
 
-    next_kind({"speaker": 3.0, "order": 1.0}, counts={"speaker": 2}, open_kinds=["order", "speaker"])
-    -> "order"       # 1/1 question per weight is due before 3/3: ties go by name
+    next_kind({"speaker": 3.0, "order": 1.0}, {"speaker": 2}, open_kinds=["order", "speaker"])
+    -> "order"  # one question per weight 1 is due as much as three per weight 3: ties go by name
 
 `--kinds speaker=4,order=2` replaces the weights by exact counts; a count the document cannot meet
 is reported with its reason, never filled with something else.

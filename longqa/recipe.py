@@ -31,6 +31,11 @@ class Recipe:
     tokenizer: str | None = None  # None = the offline default
     seed: int = 0
 
+    @property
+    def exact(self) -> bool:
+        """Whether `kinds` names counts, not only kinds."""
+        return any(count is not None for count in self.kinds.values())
+
     def __post_init__(self) -> None:
         if not self.ctx or any(ctx < SMALLEST_CTX for ctx in self.ctx):
             raise UserError(

@@ -75,8 +75,8 @@ class View:
         present = [(p, least, most) for p, least, most in counted if most]
         return sorted(present, key=lambda row: (-row[1], row[0].name))
 
-    def quote(self, span: Span | Sentence) -> str:
-        """The characters of a span or sentence of the document."""
+    def quote(self, span: Span | Sentence | Caption) -> str:
+        """The characters of a span, sentence or caption of the document."""
         return self.document.text[span.start : span.end]
 
     def is_unique(self, sentence: Sentence) -> bool:

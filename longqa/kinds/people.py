@@ -16,9 +16,13 @@ from longqa.view import View
 
 _PLAIN_VERBS = SPEECH_VERBS.replace("|called", "").replace("|pursued", "").replace("|sighed", "")
 # “…,” said Mr. Hall.   “…!” Mrs. Hall cried.   The name follows at once, and is not a possessive.
-_NAME = r"(?P<name>(?:[A-Z][\w’'-]*\.? ){0,3}[A-Z][\w’'-]*[\w])(?![’']s|[’'](?=\s)|[\w-]| and [A-Z])"
-_AFTER = re.compile(rf"\s(?:(?P<verb>{_PLAIN_VERBS}) {_NAME}|{_NAME.replace('name', 'name2')} "
-                    rf"(?P<verb2>{_PLAIN_VERBS})\b)(?P<rest>[^\n]{{0,40}})")
+_NAME = (
+    r"(?P<name>(?:[A-Z][\w’'-]*\.? ){0,3}[A-Z][\w’'-]*[\w])(?![’']s|[’'](?=\s)|[\w-]| and [A-Z])"
+)
+_AFTER = re.compile(
+    rf"\s(?:(?P<verb>{_PLAIN_VERBS}) {_NAME}|{_NAME.replace('name', 'name2')} "
+    rf"(?P<verb2>{_PLAIN_VERBS})\b)(?P<rest>[^\n]{{0,40}})"
+)
 _QUOTE = re.compile(r"“(?P<curly>[^“”\n]{25,300})”|\"(?P<straight>[^\"“”\n]{25,300})\"")
 _TO_ANOTHER = re.compile(r"(?: to| of)? (?:his|her|their|the) ")
 
@@ -84,7 +88,9 @@ def characters(view: View, rng: random.Random) -> Iterator[Question]:
         rivals = [most for person, _, most in rows if all(person is not p for p, _, _ in top)]
         clear = all(
             low >= 1.2 * high + 1
-            for (_, low, _), high in zip(top, [m for _, _, m in top[1:]] + [max(rivals)], strict=True)
+            for (_, low, _), high in zip(
+                top, [m for _, _, m in top[1:]] + [max(rivals)], strict=True
+            )
         )
         if not clear or top[-1][1] < 4:
             continue

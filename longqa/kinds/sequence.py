@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 
 from longdata.documents import Span
-from longqa.headings import label, labels, part_name
+from longqa.headings import labels, part_name
 from longqa.phrasings import ask
 from longqa.reading import Sentence
 from longqa.records import Question
@@ -27,7 +27,7 @@ _LEANING = (
 
 def order(view: View, rng: random.Random) -> Iterator[Question]:
     """Which of two sentences from different parts of the text comes first."""
-    pool = list(spread(_telling(view), depth=lambda s: view.depth(s.start), rng=rng))
+    pool = list(spread(telling(view), depth=lambda s: view.depth(s.start), rng=rng))
     while len(pool) >= 2:
         one = pool.pop(0)
         far = (
@@ -47,8 +47,7 @@ def order(view: View, rng: random.Random) -> Iterator[Question]:
             text=ask("order", rng, a=view.quote(one), b=view.quote(other)),
             answer=_verdict(view, one, other, "A" if first is one else "B"),
             evidence=tuple(
-                Span(start=s.start, end=s.end)
-                for s in sorted((one, other), key=lambda s: s.start)
+                Span(start=s.start, end=s.end) for s in sorted((one, other), key=lambda s: s.start)
             ),
         )
 
@@ -67,7 +66,7 @@ def place(view: View, rng: random.Random) -> Iterator[Question]:
     named = labels(view.chapters, view.document)
     if named is None or len(named) < 2:
         return
-    for sentence in spread(_telling(view), depth=lambda s: view.depth(s.start), rng=rng):
+    for sentence in spread(telling(view), depth=lambda s: view.depth(s.start), rng=rng):
         chapter = view.chapter_at(sentence.start)
         if chapter is None or chapter.kind == "abstract" or not view.is_unique(sentence):
             continue
@@ -101,10 +100,8 @@ def what_follows(view: View, rng: random.Random) -> Iterator[Question]:
             )
 
 
-def _telling(view: View) -> list[Sentence]:
+def telling(view: View) -> list[Sentence]:
     """Plain sentences that mean something by themselves."""
     return [
-        s
-        for s in view.plain
-        if s.end - s.start >= 60 and not view.quote(s).startswith(_LEANING)
+        s for s in view.plain if s.end - s.start >= 60 and not view.quote(s).startswith(_LEANING)
     ]

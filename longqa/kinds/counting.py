@@ -1,0 +1,170 @@
+"""Questions that need every line: how often, first and last mention, list all."""
+
+from __future__ import annotations
+
+import random
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from longdata.documents import Section, Span
+from longqa.headings import labels, part_name
+from longqa.kinds.scholarly import abbreviations_in
+from longqa.phrasings import ask
+from longqa.records import Question
+from longqa.view import View
+
+_MOST_LISTED = 40
+_TERM = re.compile(r"(?<![\w.’'/-])(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]{3,})(?![\w’'/-])")
+_OPENS = re.compile(r"(?:^|[.!?:;]|[.!?][”\"’')]|[“\"‘'(\[]|\n)\s*$")
+
+
+def terms(view: View) -> list[tuple[str, list[int]]]:
+    """Names and technical terms with their places in the view: whole words, never in another case.
+
+    In a book the names of its people, in a paper acronyms and proper names.
+    """
+    if view.document.kind == "book":
+        words = {
+            max(person.name.replace(".", "").split(), key=lambda w: (len(w), w))
+            for person, _, _ in view.people
+        }
+    else:
+        mid = Counter(
+            m[0]
+            for m in _TERM.finditer(view.text)
+            if not _OPENS.search(view.text[max(0, m.start() - 4) : m.start()])
+        )
+        words = {word for word, n in mid.items() if n >= 3}
+    found = []
+    for word in sorted(words):
+        places = view.occurrences(word)
+        any_case = re.findall(rf"(?i)\b{re.escape(word)}", view.text)
+        if len(word) >= 3 and len(places) == len(any_case) >= 3:
+            found.append((word, places))
+    return found
+
+
+def count(view: View, rng: random.Random) -> Iterator[Question]:
+    """How often a name or term occurs."""
+    pool = [(term, places) for term, places in terms(view) if len(places) <= 20]
+    rng.shuffle(pool)
+    for term, places in pool:
+        yield Question(
+            kind="count",
+            text=ask("count", rng, term=term),
+            answer=f"{len(places)} times.",
+            evidence=tuple(Span(start=at, end=at + len(term)) for at in places),
+        )
+
+
+def first_mention(view: View, rng: random.Random) -> Iterator[Question]:
+    """The first sentence that contains a name or term."""
+    return _mention(view, rng, "first_mention", min)
+
+
+def last_mention(view: View, rng: random.Random) -> Iterator[Question]:
+    """The last sentence that contains a name or term."""
+    return _mention(view, rng, "last_mention", max)
+
+
+def _mention(
+    view: View, rng: random.Random, kind: str, pick: Callable[[list[int]], int]
+) -> Iterator[Question]:
+    pool = terms(view)
+    rng.shuffle(pool)
+    for term, places in pool:
+        at = pick(places)
+        sentence = view.reading.sentence_at(at)
+        if sentence is None or sentence.start < view.start or sentence.end > view.end:
+            continue
+        if not view.reading.is_complete(sentence) or sentence.end - sentence.start > 600:
+            continue
+        yield Question(
+            kind=kind,
+            text=ask(kind, rng, term=term),
+            answer=view.quote(sentence),
+            evidence=(Span(start=sentence.start, end=sentence.end),),
+        )
+
+
+def list_all(view: View, rng: random.Random) -> Iterator[Question]:
+    """All of a kind: headings, chapters that name someone, abbreviations, figures and tables."""
+    makers = [_headings, _chapters_with, _abbreviations, _captions]
+    rng.shuffle(makers)
+    for make in makers:
+        yield from make(view, rng)
+
+
+def _headings(view: View, rng: random.Random) -> Iterator[Question]:
+    sections = [s for s in view.chapters if s.kind != "references"]
+    named = labels(sections, view.document)
+    if named is None or not 3 <= len(sections) <= _MOST_LISTED:
+        return
+    if not all(section.title for section in sections):
+        return  # bare numbers make no list worth asking for
+    yield Question(
+        kind="list_all",
+        text=ask("list_all.headings", rng, parts=part_name(sections[0]) + "s"),
+        answer="\n".join(f"{i}. {_bare(named[s])}" for i, s in enumerate(sections, 1)),
+        evidence=tuple(
+            Span(start=s.start, end=s.body).clipped(view.document.text) for s in sections
+        ),
+    )
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("the chapter ").removeprefix("the section ").strip("“”")
+
+
+def _chapters_with(view: View, rng: random.Random) -> Iterator[Question]:
+    sections = [s for s in view.chapters if s.kind != "references"]
+    named = labels(sections, view.document)
+    if named is None or not 3 <= len(sections) <= _MOST_LISTED:
+        return
+    pool = terms(view)
+    rng.shuffle(pool)
+    starts = [s.start for s in sections]
+    for term, places in pool:
+        inside: dict[Section, int] = {}  # section -> its first occurrence
+        for at in places:
+            index = bisect_left(starts, at + 1) - 1
+            if index < 0 or at >= sections[index].end:
+                break  # before the first heading: belongs to a chapter whose name is not shown
+            inside.setdefault(sections[index], at)
+        else:
+            if 2 <= len(inside) < len(sections):
+                yield Question(
+                    kind="list_all",
+                    text=ask(
+                        "list_all.chapters_with",
+                        rng,
+                        term=term,
+                        parts=part_name(sections[0]) + "s",
+                    ),
+                    answer="; ".join(_bare(named[s]) for s in inside) + ".",
+                    evidence=tuple(Span(start=at, end=at + len(term)) for at in inside.values()),
+                )
+
+
+def _abbreviations(view: View, rng: random.Random) -> Iterator[Question]:
+    found = abbreviations_in(view)
+    if 3 <= len(found) <= _MOST_LISTED:
+        yield Question(
+            kind="list_all",
+            text=ask("list_all.abbreviations", rng),
+            answer="\n".join(f"{a.short}: {a.long}" for a in found),
+            evidence=tuple(Span(start=a.start, end=a.end) for a in found),
+        )
+
+
+def _captions(view: View, rng: random.Random) -> Iterator[Question]:
+    captions = [c for c in view.captions if c.label]
+    if 3 <= len(captions) <= _MOST_LISTED and len({c.label for c in captions}) == len(captions):
+        yield Question(
+            kind="list_all",
+            text=ask("list_all.captions", rng),
+            answer=", ".join(c.label for c in captions) + ".",
+            evidence=tuple(Span(start=c.start, end=c.end) for c in captions),
+        )

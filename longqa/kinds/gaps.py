@@ -1,0 +1,104 @@
+"""Dates and quantities: one is taken out of a sentence, and the text is asked for it.
+
+“On ____, Phileas Fogg left London.”   -> “the 2nd of October, 1872”
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+
+from longdata.documents import Span
+from longqa.kinds.sequence import telling
+from longqa.phrasings import ask
+from longqa.reading import Sentence
+from longqa.records import Question
+from longqa.spreading import spread
+from longqa.view import View
+
+GAP = "____"
+_MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_YEAR = r"(?:1[0-9]\d\d|20[0-4]\d)"
+_DATE = re.compile(
+    rf"(?:the )?{_DAY}(?: day)? of {_MONTH}(?:,? {_YEAR})?"
+    rf"|{_DAY} {_MONTH}(?:,? {_YEAR})?"
+    rf"|{_MONTH} (?:the )?{_DAY}\b(?:,? {_YEAR})?"
+    rf"|{_MONTH},? {_YEAR}"
+    rf"|\b(?<=[Ii]n )(?:the year )?{_YEAR}\b(?! [a-z]+s\b)"
+)
+_ONES = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+_TENS = "sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_WORD = f"(?:{_ONES}|{_TENS}|hundred|thousand|million|dozen)"
+_NUMBER = (
+    rf"(?:\d{{1,3}}(?:,\d{{3}})+|\d+(?:\.\d+)?|(?:[Aa] )?{_WORD}(?:[ -](?:and )?(?:one|{_WORD}))*)"
+)
+_UNITS = (
+    "miles?|feet|foot|yards?|inches|fathoms?|leagues?|knots|acres?|tons?|pounds?|ounces?|shillings|"
+    "pence|guineas|dollars|cents|francs|roubles|rubles|sovereigns|years?|months?|weeks?|days?|"
+    "hours?|minutes?|seconds?|degrees|per cent|percent|men|women|people|persons|soldiers|passengers|horses|"
+    "ships|vessels|guns|houses|rooms|pages|times|metres|meters|kilometres|kilometers|centimetres|"
+    "millimetres|gallons|bushels|pints|layers|tokens|parameters|samples|epochs|participants|nodes|"
+    "neurons|students|lectures|bytes|bits|GB|MB|KB|GiB|MiB|ms|Hz|kHz|MHz|GHz|trials|iterations|"
+    "experiments|images|documents|features|dimensions|classes|tasks|models|cores|threads|processors"
+)
+_QUANTITY = re.compile(
+    rf"(?<![\w.,–—/-])(?P<number>{_NUMBER})(?:(?P<percent> ?%)|[ -](?P<unit>{_UNITS})\b)(?![-–—])"
+)
+_LABEL_BEFORE = re.compile(
+    r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"
+    r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
+    r"[Tt]he last|\bone) $"
+)
+_RANGE_AFTER = re.compile(r" (?:or|to) ")
+
+
+def date(view: View, rng: random.Random) -> Iterator[Question]:
+    """When something happens: a day, a month with its year, or a year."""
+    candidates = []
+    for sentence in telling(view):
+        matches = list(_DATE.finditer(view.quote(sentence)))
+        if len(matches) == 1:
+            candidates.append((sentence, matches[0], matches[0][0]))
+    return _gaps(view, rng, "date", candidates)
+
+
+def quantity(view: View, rng: random.Random) -> Iterator[Question]:
+    """How much or how many: a number with its unit."""
+    candidates = []
+    for sentence in telling(view):
+        text = view.quote(sentence)
+        for match in _QUANTITY.finditer(text):
+            if _LABEL_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
+                continue
+            if _RANGE_AFTER.match(text, match.end("number")) or match["number"].lower() == "a":
+                continue
+            if match.start() == 0 or text.count(match["number"]) != 1:
+                continue
+            candidates.append((sentence, match, match[0]))
+            break
+    return _gaps(view, rng, "quantity", candidates)
+
+
+def _gaps(
+    view: View,
+    rng: random.Random,
+    kind: str,
+    candidates: list[tuple[Sentence, re.Match[str], str]],
+) -> Iterator[Question]:
+    for sentence, match, answer in spread(
+        candidates, depth=lambda c: view.depth(c[0].start), rng=rng
+    ):
+        text = view.quote(sentence)
+        start, end = match.span("number") if kind == "quantity" else match.span()
+        before, after = text[:start], text[end:]
+        # the rest must point to one place: it may not stand elsewhere with another number
+        if not view.is_unique(sentence) or view.text.count(before.strip()[-60:]) > 1:
+            continue
+        yield Question(
+            kind=kind,
+            text=ask(kind, rng, cloze=f"{before}{GAP}{after}"),
+            answer=answer[:1].upper() + answer[1:] + ".",
+            evidence=(Span(start=sentence.start, end=sentence.end),),
+        )

@@ -1,0 +1,190 @@
+"""Answers the author wrote: taken out of the context, then asked for.
+
+The evidence is what the rest of the text says on the matter: the sentences that share most of
+their words with the removed one, the passages that mention the figure, the sections' beginnings.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from longdata.documents import Section, SectionKind, Span
+from longqa.headings import part_name
+from longqa.phrasings import ask
+from longqa.records import Cut, Question
+from longqa.view import View
+
+_LEAST_SHARE = 0.6  # of the document a view must hold to be asked about as a whole
+_CONTENT = re.compile(r"[a-z]{5,}")
+
+
+def summary(view: View, rng: random.Random) -> Iterator[Question]:
+    """The paper's abstract."""
+    return _section(view, rng, "summary", "abstract", least_words=50, most_words=450)
+
+
+def conclusion(view: View, rng: random.Random) -> Iterator[Question]:
+    """The paper's conclusion."""
+    return _section(view, rng, "conclusion", "conclusion", least_words=50, most_words=600)
+
+
+def _section(
+    view: View,
+    rng: random.Random,
+    kind: str,
+    wanted: SectionKind,
+    *,
+    least_words: int,
+    most_words: int,
+) -> Iterator[Question]:
+    section = view.document.section_of(wanted)
+    if section is None or not (view.start <= section.start and section.end <= view.end):
+        return
+    if view.end - view.start < _LEAST_SHARE * len(view.document.text):
+        return
+    answer = view.document.text[section.body : section.end].strip()
+    if not least_words <= len(answer.split()) <= most_words:
+        return
+    if any(section.start < s.start < section.end for s in view.document.sections):
+        return  # subsections: their headings would stand in the answer
+    evidence = _support(view, Span(start=section.body, end=section.end))
+    if evidence:
+        yield Question(
+            kind=kind,
+            text=ask(kind, rng),
+            answer=answer,
+            evidence=evidence,
+            cuts=(_cut(view, section.start, section.end),),
+        )
+
+
+def _support(view: View, removed: Span, *, most: int = 6) -> tuple[Span, ...]:
+    """The sentences outside `removed` that say most of what its sentences say."""
+    outside = [s for s in view.sentences if s.end <= removed.start or s.start >= removed.end]
+    by_word: dict[str, set[int]] = defaultdict(set)
+    for index, sentence in enumerate(outside):
+        for word in _content(view.quote(sentence)):
+            by_word[word].add(index)
+    best: dict[int, float] = {}
+    for sentence in view.reading.within(removed.start, removed.end):
+        words = [w for w in _content(view.quote(sentence)) if len(by_word[w]) <= 40]
+        shared: dict[int, int] = defaultdict(int)
+        for word in words:
+            for index in by_word[word]:
+                shared[index] += 1
+        if shared:
+            index = max(shared, key=lambda i: (shared[i], -i))
+            if shared[index] >= 3:
+                best[index] = max(best.get(index, 0.0), shared[index] / len(words))
+    chosen = sorted(sorted(best, key=lambda i: (-best[i], i))[:most])
+    return tuple(Span(start=outside[i].start, end=outside[i].end) for i in chosen)
+
+
+def _content(text: str) -> list[str]:
+    return sorted(set(_CONTENT.findall(text.lower())))
+
+
+def _cut(view: View, start: int, end: int, replacement: str = "") -> Cut:
+    """The span with the blank line behind it, so that none is left double."""
+    text = view.document.text
+    if not replacement:
+        end = min(view.end, end + len(text[end : end + 2]) - len(text[end : end + 2].lstrip("\n")))
+    return Cut(start=start, end=end, replacement=replacement)
+
+
+_CAPTION_LABEL = re.compile(
+    r"(?:Figure|Fig\.?|Table|Listing|Algorithm)\s*[\dIVX]+[a-z]?\s*[.:|–—-]?\s*"
+)
+
+
+def caption(view: View, rng: random.Random) -> Iterator[Question]:
+    """The caption of a figure or table that the text mentions; all captions are removed."""
+    captions = [c for c in view.captions if c.label]
+    numbers = [c.label for c in captions]
+    if not captions:
+        return
+    cuts = tuple(_cut(view, c.start, c.end) for c in view.captions)
+    rng.shuffle(captions)
+    for item in captions:
+        answer = _CAPTION_LABEL.sub("", view.quote(item), count=1).strip()
+        if not 6 <= len(answer.split()) <= 120 or numbers.count(item.label) != 1:
+            continue
+        word, _, number = item.label.partition(" ")
+        short = rf"(?:{word}s?|{word[:3]}s?\.)"
+        mention = re.compile(rf"\b{short}[ \u00a0]?{re.escape(number)}(?![\w.]*\d)")
+        evidence = [
+            Span(start=s.start, end=s.end)
+            for s in view.sentences
+            if mention.search(view.quote(s)) and not (item.start <= s.start < item.end)
+        ][:4]
+        if evidence:
+            yield Question(
+                kind="caption",
+                text=ask("caption", rng, label=item.label),
+                answer=answer,
+                evidence=tuple(evidence),
+                cuts=cuts,
+            )
+
+
+def outline(view: View, rng: random.Random) -> Iterator[Question]:
+    """The headings of the main sections; in the context they are replaced by [Section 1] …"""
+    asked = [
+        s for s in view.chapters if s.kind in ("section", "conclusion", "appendix") and s.title
+    ]
+    if not 4 <= len(asked) <= 20 or len({s.title.casefold() for s in asked}) < len(asked):
+        return
+    marks = {section: f"[Section {i}]\n\n" for i, section in enumerate(asked, 1)}
+    inside = [s for s in view.document.sections if view.start <= s.start and s.body <= view.end]
+    cuts = tuple(
+        Cut(start=s.start, end=s.body, replacement=marks.get(s, ""))
+        for s in inside
+        if s in marks or any(a.start < s.start < a.end for a in asked)
+    )
+    yield Question(
+        kind="outline",
+        text=ask("outline", rng, count=len(asked)),
+        answer="\n".join(f"{i}. {s.title}" for i, s in enumerate(asked, 1)),
+        evidence=_beginnings(view, asked),
+        cuts=cuts,
+    )
+
+
+def chapter_titles(view: View, rng: random.Random) -> Iterator[Question]:
+    """Which title heads which chapter; in the context the headings keep their numbers only."""
+    chapters = [s for s in view.chapters if s.kind == "chapter" and s.title and s.number]
+    if not 3 <= len(chapters) <= 12 or len(chapters) != len(view.chapters):
+        return
+    titles = {s.title.casefold() for s in chapters}
+    if len(titles) < len(chapters) or len({s.number for s in chapters}) < len(chapters):
+        return
+    lowered = view.text.casefold()
+    if sum(lowered.count(title) > 1 for title in titles) > len(titles) // 3:
+        return  # a table of contents, or titles that the text keeps repeating
+    ordered = sorted((s.title for s in chapters), key=str.casefold)
+    if ordered == [s.title for s in chapters]:
+        return
+    yield Question(
+        kind="chapter_titles",
+        text=ask("chapter_titles", rng, titles="; ".join(f"“{t}”" for t in ordered)),
+        answer="\n".join(
+            f"{part_name(s).capitalize()} {s.number.strip('.')}: “{s.title}”" for s in chapters
+        ),
+        evidence=_beginnings(view, chapters),
+        cuts=tuple(
+            Cut(start=s.start, end=s.body, replacement=f"Chapter {s.number.strip('.')}\n\n")
+            for s in chapters
+        ),
+    )
+
+
+def _beginnings(view: View, sections: list[Section]) -> tuple[Span, ...]:
+    spans = []
+    for section in sections:
+        sentences = view.reading.within(section.body, min(section.end, view.end))
+        if sentences:
+            spans.append(Span(start=sentences[0].start, end=sentences[0].end))
+    return tuple(spans)
