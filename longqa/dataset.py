@@ -284,14 +284,14 @@ def read_rows(folder: Path, columns: Sequence[str] | None = None) -> Iterator[di
 
 
 def _rows_of(path: Path, columns: list[str], split: SplitName) -> Iterator[dict[str, Any]]:
+    stored = {field.name: field.type for field in pq.read_schema(path)}
+    wrong = [field.name for field in SCHEMA if stored.get(field.name) != field.type]
+    if wrong:
+        raise UserError(
+            f"got {path}, where the column {', '.join(wrong)} is missing or of another type; "
+            "allowed: a file as this longqa writes it; fix: run the build again"
+        )
     with pq.ParquetFile(path, read_dictionary=["context"]) as file:
-        stored = {field.name: field.type for field in file.schema_arrow}
-        wrong = [name for name in SCHEMA.names if name not in stored]
-        if wrong:
-            raise UserError(
-                f"got {path} without the column {', '.join(wrong)}; allowed: a file as longqa "
-                "build wrote it; fix: name a folder that longqa build wrote"
-            )
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
             arrays = {name: table.column(name).combine_chunks() for name in columns}
