@@ -32,7 +32,7 @@ from longdata.errors import UserError
 from longqa.facts import SPLITS, SplitName
 
 # A check that was not run on a row is null there.
-CHECKS = ("evidence_matches", "answer_not_in_question", "answer_is_unique", "not_a_duplicate")
+CHECKS = ("evidence_exact", "answer_not_in_question", "within_budget")
 
 _EVIDENCE = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("text", pa.string()), ("depth", pa.float64())]

@@ -1,20 +1,16 @@
-"""Splits share no document, stay where they are, and keep editions of one work together."""
+"""Splits share no document, stay where they are."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from longdata.errors import UserError
-from longqa.splits import SHARES, _number, assign_splits, near_duplicates, sketch
+from longqa.splits import SHARES, _number, assign_splits
 
-BOOKS = Path(__file__).parents[2] / "shared" / "data" / "books"
 ids = st.text("0123456789abcdef", min_size=1, max_size=16)
 groupings = st.dictionaries(ids, ids, max_size=60)
 
@@ -49,19 +45,16 @@ def test_from_three_groups_on_no_split_is_empty_and_below_all_is_train(
 
 
 @given(groupings, ids, ids, st.integers(0, 5))
-def test_a_document_moves_only_from_or_to_a_split_that_would_be_empty(
+def test_only_a_document_that_filled_an_empty_split_moves_when_another_is_added(
     groups: dict[str, str], new: str, its_group: str, seed: int
 ) -> None:
     before = assign_splits(groups, seed=seed)
     after = assign_splits({**groups, new: its_group} if new not in groups else groups, seed=seed)
     if len(set(groups.values())) < 3:
-        return
+        return  # the third group ends the time when all was train
     moved = {groups[name] for name in before if before[name] != after[name]}
-    for group in moved:
-        name = next(name for name in groups if groups[name] == group)
-        assert natural(seed, group) in (before[name], after[name]) or len(moved) <= 2
-        assert before[name] != natural(seed, group) or after[name] != natural(seed, group)
     assert len(moved) <= 2
+    assert all(natural(seed, groups[n]) != before[n] for n in before if before[n] != after[n])
 
 
 @given(groupings, st.integers(0, 5))
@@ -95,6 +88,9 @@ def test_a_share_of_zero_leaves_its_split_empty() -> None:
     groups = {str(index): str(index) for index in range(50)}
     shares = {"train": 0.5, "validation": 0.5, "test": 0.0}
     assert set(assign_splits(groups, seed=0, shares=shares).values()) == {"train", "validation"}
+    shares = {"train": 0.1, "validation": 0.0, "test": 0.9}
+    three = {name: name for name in "abc"}
+    assert set(assign_splits(three, seed=0, shares=shares).values()) == {"train", "test"}
 
 
 @pytest.mark.parametrize(
@@ -111,58 +107,5 @@ def test_shares_that_make_no_sense_are_refused(shares: dict[str, float]) -> None
         assign_splits({"a": "a"}, seed=0, shares=shares)  # type: ignore[arg-type]
 
 
-def prose(seed: int, words: int = 3000) -> list[str]:
-    """Words in an order no other seed gives."""
-    rng = random.Random(seed)
-    vocabulary = [f"longword{index}" for index in range(2000)]
-    return rng.choices(vocabulary, k=words)
-
-
-def test_another_edition_is_the_same_work_and_another_work_is_not() -> None:
-    words = prose(1)
-    modern = "\n\n".join(" ".join(words[at : at + 50]) for at in range(0, len(words), 50))
-    old = " ".join(word.upper() if at % 7 else word + "," for at, word in enumerate(words))
-    other = " ".join(prose(2))
-    part = " ".join(words[1000:2000])
-    texts = {"modern": modern, "old": old, "other": other, "part": part, "empty": ""}
-    groups = near_duplicates({name: sketch(text) for name, text in texts.items()})
-    assert groups == {
-        "modern": "modern",
-        "old": "modern",
-        "part": "modern",
-        "other": "other",
-        "empty": "empty",
-    }
-
-
-def test_a_shared_licence_text_does_not_make_two_works_one() -> None:
-    notice = " ".join(prose(99, words=400))
-    texts = {str(seed): " ".join(prose(seed)) + " " + notice for seed in range(40)}
-    groups = near_duplicates({name: sketch(text) for name, text in texts.items()})
-    assert len(set(groups.values())) == 40
-
-
-def test_many_copies_are_found_without_comparing_each_with_each() -> None:
-    text = sketch(" ".join(prose(1)))
-    start = time.perf_counter()
-    groups = near_duplicates({f"{index:05d}": text for index in range(3000)})
-    assert time.perf_counter() - start < 5
-    assert set(groups.values()) == {"00000"}
-
-
-def test_no_documents_make_no_groups() -> None:
-    assert near_duplicates({}) == {}
-    assert near_duplicates({"a": b""}) == {"a": "a"}
+def test_no_documents_are_no_mistake() -> None:
     assert assign_splits({}, seed=0, shares=SHARES) == {}
-
-
-@pytest.mark.skipif(not BOOKS.is_dir(), reason="the shared books are not here")
-def test_different_real_books_stay_different_and_a_rewrapped_one_does_not() -> None:
-    paths = sorted(BOOKS.rglob("*.txt"))[:4]
-    assert len(paths) == 4
-    texts = {path.name: path.read_text(encoding="utf-8", errors="replace") for path in paths}
-    first = paths[0].name
-    texts["zz rewrapped"] = " ".join(texts[first].upper().split())
-    groups = near_duplicates({name: sketch(text) for name, text in texts.items()})
-    assert groups.pop("zz rewrapped") == first
-    assert all(name == group for name, group in groups.items())
