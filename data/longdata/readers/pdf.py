@@ -94,10 +94,12 @@ def _author(info: dict[str, str], lines: Sequence[Line], title: str) -> str | No
     names: list[str] = []
     first = lines[after[0] + 1]
     for line in lines[after[0] + 1 : after[0] + 30]:
+        if re.match(r"[⁰¹²³⁴⁵⁶⁷⁸⁹\d*†‡]", line.text):
+            break  # addresses
         if line.margin or abs(line.size - first.size) > 0.3 or line.bold != first.bold:
             break
         names.append(line.text.replace("\x02", "-"))
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹*†‡§¶∗]+(\s*,?\s*[⁰¹²³⁴⁵⁶⁷⁸⁹*†‡§¶∗]+)*", "", " ".join(names))
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹*†‡§¶∗]+(\s*,?\s*[⁰¹²³⁴⁵⁶⁷⁸⁹*†‡§¶∗]+)*", ", ", " ".join(names))
     people = [p.strip() for p in re.split(r",|;|\band\b|&", text) if p.strip()]
     if people and all(_PERSON.fullmatch(person) for person in people):
         return ", ".join(people)
@@ -120,33 +122,33 @@ def _evidence(blocks: Sequence[Block], dropped: Sequence[Dropped]) -> str:
     return "\n".join([*start, *edges[:20]])
 
 
-_YEAR = re.compile(
-    r"(?:published|accepted|copyright|©|\(c\)|proceedings|received|submitted|conference|vol\.?)"
-    r"\D{0,40}?(?:\d{1,2}\D{1,12})?((?:19|20)\d\d)\b",
-    re.I,
+_YEARS = (  # what says it best comes first
+    r"published:?\s+(?:online:?\s+)?(?:\d{1,2}\s+)?[^\W\d_]+\.?\s+(?:\d{1,2},\s+)?((?:19|20)\d\d)\b",
+    r"(?:copyright|©|\(c\))\D{0,30}((?:19|20)\d\d)\b",
+    r"\b\d{1,3}\(\d{1,3}\),? ((?:19|20)\d\d)\b",  # volume(issue), year
+    r"\b(?:proceedings|conference|journal)\b[^\n]{0,60}?\b((?:19|20)\d\d)\b",
 )
 
 
 def _year(evidence: str, info: dict[str, str]) -> int | None:
-    for word in ("published", "copyright|©", r"\(c\)", "proceedings|conference|journal"):
-        match = re.search(rf"(?:{word})[^\n]{{0,60}}?\b((?:19|20)\d\d)\b", evidence, re.I)
+    for pattern in _YEARS:
+        match = re.search(pattern, evidence, re.I)
         if match:
             return int(match[1])
-    match = re.search(r"\b\d{1,3}\(\d{1,3}\),? ((?:19|20)\d\d)\b", evidence)
-    if match:
-        return int(match[1])
     match = re.match(r"D:((?:19|20)\d\d)", info.get("CreationDate", ""))
     return int(match[1]) if match else None
 
 
+_CC = r"creative commons attribution"
+_VERSION = r"[^.\n]{0,30}?([1-4]\.0)"
 _LICENSES = (
-    (r"creative commons attribution[- ]non-?commercial[- ]no-?deriv\w*[^.\n]{0,30}?([1-4]\.0)", "CC-BY-NC-ND"),
-    (r"creative commons attribution[- ]non-?commercial[- ]share-?alike[^.\n]{0,30}?([1-4]\.0)", "CC-BY-NC-SA"),
-    (r"creative commons attribution[- ]non-?commercial[^.\n]{0,30}?([1-4]\.0)", "CC-BY-NC"),
-    (r"creative commons attribution[- ]no-?deriv\w*[^.\n]{0,30}?([1-4]\.0)", "CC-BY-ND"),
-    (r"creative commons attribution[- ]share-?alike[^.\n]{0,30}?([1-4]\.0)", "CC-BY-SA"),
-    (r"creative commons attribution[^.\n]{0,30}?([1-4]\.0)", "CC-BY"),
-)  # fmt: skip
+    (rf"{_CC}[- ]non-?commercial[- ]no-?deriv\w*{_VERSION}", "CC-BY-NC-ND"),
+    (rf"{_CC}[- ]non-?commercial[- ]share-?alike{_VERSION}", "CC-BY-NC-SA"),
+    (rf"{_CC}[- ]non-?commercial{_VERSION}", "CC-BY-NC"),
+    (rf"{_CC}[- ]no-?deriv\w*{_VERSION}", "CC-BY-ND"),
+    (rf"{_CC}[- ]share-?alike{_VERSION}", "CC-BY-SA"),
+    (rf"{_CC}{_VERSION}", "CC-BY"),
+)
 
 
 def _license(evidence: str) -> str | None:

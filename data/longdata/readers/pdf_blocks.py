@@ -71,6 +71,7 @@ def blocks_of(lines: Sequence[Line]) -> list[Block]:
     words = Words(line.text for line in lines)
     groups = _groups(lines, look)
     groups = [part for group in groups for part in _classified(group, look)]
+    _keep_true_numbers(groups)
     _keep_front_plain(groups)
     _set_levels(groups)
     groups = _with_references(groups, look)
@@ -131,8 +132,8 @@ def _look(lines: Sequence[Line]) -> _Look:
 _BULLET = re.compile(r"([•●◦▪‣∙·*–—]|[–—-] )\s*\S|[-–—] \S")
 _ENUMERATOR = re.compile(r"(\(\d{1,2}\)|\(?[a-z]\)|\d{1,2}[.)]|\[\d{1,3}\]|\(?[ivx]{1,4}\))\s+\S")
 _CAPTION = re.compile(
-    r"(?P<word>(?:Supplementary |Extended Data )?(?:Figure|Fig\.?|Table|Tab\.|Listing|Algorithm|Code|Scheme|"
-    r"Plate|Chart|Box|FIGURE|FIG\.?|TABLE))\s*(?P<number>[A-Z]?\.?\d+(?:\.\d+)*[a-z]?|[IVXL]+)\b"
+    r"(?P<word>(?:Supplementary |Extended Data )?(?:Figure|Fig\.?|Table|Tab\.|"
+    r"Listing|Algorithm|Code|Scheme|Plate|Chart|Box|FIGURE|FIG\.?|TABLE))\s*(?P<number>[A-Z]?\.?\d+(?:\.\d+)*[a-z]?|[IVXL]+)\b"
     r"\s*(?P<mark>[.:|—–-]|$)?"
 )
 
@@ -157,7 +158,9 @@ def _table_rows(lines: Sequence[Line], look: _Look) -> set[int]:
     """Lines of two or more short cells, at least two after each other."""
 
     def is_row(line: Line) -> bool:
-        if len(line.cells) < 2 or line.mono or _heading_style(line, look) or line.margin:
+        if len(line.cells) < 2 or line.mono or line.margin:
+            return False
+        if _heading_style(line, look) and (_numbered(line.text) or line.size > 1.06 * look.size):
             return False
         if re.fullmatch(r"\(\d+[a-z]?\)", line.cells[-1]) or _ENUMERATOR.match(line.text):
             return False  # a numbered equation
@@ -191,7 +194,7 @@ def _begins(group: _Group, line: Line, look: _Look) -> bool:
         return True
     if heads and _style(before) != _style(line):
         return True
-    if heads and _numbered(line.text) and not before.bold != line.bold:
+    if heads and _numbered(line.text) and before.bold == line.bold:
         return True
     if _code(before) != _code(line) and step > 1.1 * look.step(line):
         return True
@@ -247,8 +250,17 @@ def _mostly_math(line: Line) -> bool:
     return len(re.findall(r"[A-Za-z]{3,}", line.text)) < 2
 
 
+_FORMULA_FONT = re.compile(r"(CM(R|MI|SY|EX|BX|MIB|BSY)|MS[AB]M|EU[FRSX]|RSFS)\d|.*Math", re.I)
+
+
 def _heading_style(line: Line, look: _Look) -> bool:
     """Whether a line looks different from the body in the way headings do."""
+    words = [p for p in line.pieces if re.search(r"[^\W\d_]{3}", p.text)]
+    if not words or (
+        not _FORMULA_FONT.match(look.family + "0")
+        and all(_FORMULA_FONT.match(p.font.name) for p in words)
+    ):
+        return False
     if line.size < 0.94 * look.size or _mostly_symbols(line.text):
         return False
     if line.size > 1.06 * look.size and not line.mono:
@@ -345,12 +357,17 @@ def _is_caption(group: _Group, match: re.Match[str], look: _Look) -> bool:
     )
 
 
+_FORMULA = re.compile(r"[=∈∂∫∑∏≤≥∇⇔⇒⋆∗√∞]")
+
+
 def _is_heading(group: _Group, text: str, look: _Look) -> bool:
     if (
         len(group.lines) > 4
         or len(text) > 220
         or not all(_heading_style(x, look) for x in group.lines)
     ):
+        return False
+    if _FORMULA.search(text) or len(re.findall(r"[^\W\d_]{3,}", text)) == 0:
         return False
     if _CAPTION.match(text) or "@" in text or "http" in text or _BULLET.match(text):
         return False
@@ -386,12 +403,13 @@ _RUN_IN_END = re.compile(r"[.—–]\s*$")
 
 def _run_in(line: Line, look: _Look) -> int:
     """How many of the line's pieces are a heading that the paragraph goes on behind; else 0."""
-    if line.margin or line.size < 0.85 * look.size:
+    if line.margin or line.size < 0.7 * look.size:
         return 0
 
-    def styled(piece_font: object) -> bool:
-        return False
-
+    opening, *others = line.pieces
+    label = opening.text.casefold().strip(" .:—–")
+    if label in ("abstract", "summary") and others and opening.font != others[0].font:
+        return 1
     count = 0
     text = ""
     numbered = None
@@ -412,8 +430,8 @@ def _run_in(line: Line, look: _Look) -> int:
     bare = text.strip()
     if not 3 <= len(bare) <= 90 or count == len(line.pieces) or not bare[:1].isalnum():
         return 0
-    if bare.casefold().rstrip(".:—– ") in ("abstract", "summary"):
-        return count
+    if line.size < 0.85 * look.size:
+        return 0
     if (
         not _RUN_IN_END.search(bare)
         or _NO_HEADING.match(bare)
@@ -431,30 +449,30 @@ def _split_run_in(group: _Group, count: int) -> list[_Group]:
     remaining = "".join(p.text for p in rest).strip()
     body_line = replace(first, pieces=rest, text=remaining, cells=(remaining,))
     heading = _Group([title_line])
-    _name(heading, re.sub(r"[.:]?\s*[—–]?\s*$", "", text))
+    _name(heading, re.sub(r"\s*[.:]?\s*[—–\s]*$", "", text))
     heading.run_in = True
     heading.style = (round(first.size * 2) / 2, True, False, "run-in")
     body = _Group([body_line, *group.lines[1:]])
     return [heading, body]
 
 
+_OPENINGS = re.compile(
+    r"(introduction|summary|background|overview|preface|foreword|motivation|statement of need)\W*"
+)
+
+
 def _keep_front_plain(groups: list[_Group]) -> None:
-    """What stands before the first section on page 1 is title, authors, addresses: no headings."""
-    page = groups[0].first.page
-    front = [g for g in groups if g.first.page == page]
+    """Before the first section stand title, authors and addresses: no headings."""
+    front = [g for g in groups if g.first.page < groups[0].first.page + 3]
     for index, group in enumerate(front):
         if group.kind != "heading":
             continue
-        known = section_kind(group.title) != "section" or re.fullmatch(
-            r"(introduction|summary|keywords|background|overview|preface|foreword|motivation|"
-            r"statement of need)\W*",
-            group.title.casefold(),
-        )
-        if group.number or group.section or known:
+        folded = group.title.casefold().strip(" .:")
+        known = section_kind(folded) != "section" or folded in _KEYWORDS
+        if group.number[:1].isdigit() or group.section or known or _OPENINGS.fullmatch(folded):
             for earlier in front[:index]:
                 if earlier.kind == "heading":
-                    earlier.kind, earlier.aside = "text", True
-            for earlier in front[:index]:
+                    earlier.kind = "text"
                 earlier.aside = True
             return
     biggest = max((g for g in front), key=lambda g: g.first.size)
@@ -462,11 +480,33 @@ def _keep_front_plain(groups: list[_Group]) -> None:
         biggest.kind, biggest.aside = "text", True
 
 
+def _keep_true_numbers(groups: list[_Group]) -> None:
+    """A letter or Roman numeral is a number only if the next one heads a section too."""
+    numbers = {g.number for g in groups if g.kind == "heading"}
+    for group in groups:
+        number = group.number
+        if group.kind != "heading" or not number.isalpha() or group.section:
+            continue
+        near = {"I": "II", "A": "B"}.get(number) or (
+            "I" if len(number) > 1 or number in "VX" else "A" if number.isupper() else ""
+        )
+        if near not in numbers:
+            group.number, group.title = "", _plain(group)
+
+
+_KEYWORDS = {"keywords", "key words", "index terms", "ccs concepts", "keywords and phrases"}
+
+
 def _set_levels(groups: list[_Group]) -> None:
     headings = [g for g in groups if g.kind == "heading"]
     known: dict[tuple[float, bool, bool, str], Counter[int]] = defaultdict(Counter)
     for group in headings:
-        if group.number and group.section is None:
+        if group.title.casefold().strip(" .:") in _KEYWORDS:
+            group.section = "front"
+        kind = group.section or section_kind(group.title)
+        if kind in ("abstract", "references", "front", "back", "conclusion") and not group.number:
+            group.level = 1
+        elif group.number and group.section is None:
             group.level = min(6, group.number.count(".") + 1)
             known[group.style][group.level] += 1
         elif group.section in ("part", "chapter", "appendix", "abstract"):
@@ -479,8 +519,6 @@ def _set_levels(groups: list[_Group]) -> None:
             continue
         if group.style in known:
             group.level = known[group.style].most_common(1)[0][0]
-        elif section_kind(group.title) in ("abstract", "references"):
-            group.level = 1
         elif group.run_in:
             group.level = max(deepest, min(3, len(sizes))) + 1
         else:

@@ -14,6 +14,7 @@ PDFium is not thread-safe: one process may read many PDFs, but only one at a tim
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import re
 import statistics
@@ -154,7 +155,7 @@ def _native(name: str, result: Any, *arguments: Any) -> Any:
 
     Called once per character, where building pointer objects costs more than the call itself.
     """
-    address = ctypes.cast(getattr(pdfium, name), ctypes.c_void_p).value
+    address = ctypes.cast(getattr(pdfium, name), ctypes.c_void_p).value or 0
     return ctypes.PYFUNCTYPE(result, *arguments)(address)
 
 
@@ -169,7 +170,7 @@ _object_bounds = _native("FPDFPageObj_GetBounds", _I, _P, _P, _P, _P, _P)
 
 
 def _read_page(page: Any, textpage: Any, index: int) -> Page:
-    handle = ctypes.cast(textpage.raw, ctypes.c_void_p).value
+    handle = ctypes.cast(textpage.raw, ctypes.c_void_p).value or 0
     count = pdfium.FPDFText_CountChars(textpage.raw)
     if count > MAX_CHARS_PER_PAGE:
         raise SourceError(
@@ -183,8 +184,10 @@ def _read_page(page: Any, textpage: Any, index: int) -> Page:
     angle = _main_angle(runs)
     if angle:
         to_page = replace(to_page, angle=angle)
-    nested = sum(len(run.text) for run in runs if run.nested)
-    if nested * 2 > sum(len(run.text) for run in runs):  # the whole page is one drawing
+    prose = Counter[bool]()
+    for run in runs:
+        prose[run.nested] += len(re.findall(r"\b[a-z]{4,}\b", run.text))
+    if prose[True] > 2 * prose[False]:  # the whole page is one drawing
         runs = [replace(run, nested=False) for run in runs]
     width, height = to_page.size()
     return Page(
@@ -280,7 +283,7 @@ def _page_objects(page: Any) -> tuple[set[int], list[_Rect], list[_Rect]]:
     return own, pictures, rules
 
 
-def _runs(textpage: Any, handle: int | None, count: int, own: set[int]) -> tuple[list[Run], int]:
+def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[Run], int]:
     """Characters → runs, in PDF coordinates (top < bottom in value: y still grows upwards)."""
     codes = [_unicode(handle, i) for i in range(count)]
     text = "".join(chr(c) if c < 0x110000 else "\x00" for c in codes)
@@ -346,14 +349,12 @@ def _runs(textpage: Any, handle: int | None, count: int, own: set[int]) -> tuple
 
 
 def _measured(runs: list[Run]) -> list[Run]:
-    """Fonts without a name (bitmap fonts) are monospaced when their letters stand at equal steps."""
+    """A font without a name (a bitmap font) is monospaced when its letters have equal steps."""
     steps: list[float] = []
     letters = ""
     for run in runs:
         if not run.font.name and " " not in run.text.strip() and len(run.centres) > 2:
-            steps += [
-                (b - a) / run.size for a, b in zip(run.centres, run.centres[1:], strict=False)
-            ]
+            steps += [(b - a) / run.size for a, b in itertools.pairwise(run.centres)]
             letters += run.text
     if len(steps) < 12 or not re.search("[iljtfr]", letters):
         return runs
@@ -383,8 +384,8 @@ def _over(spans: list[tuple[float, float]], left: float, right: float) -> bool:
     return a - 0.1 * (b - a) <= (left + right) / 2 <= b + 0.1 * (b - a)
 
 
-def _letter_spaced(text: str, handle: int | None) -> set[int]:
-    """Positions of the spaces inside letter-spaced words: "A R T I C L E  I N F O" → "ARTICLE INFO"."""
+def _letter_spaced(text: str, handle: int) -> set[int]:
+    """Where spaces are only letter-spacing: "A R T I C L E  I N F O" reads "ARTICLE INFO"."""
     inner: set[int] = set()
     box = (ctypes.c_double * 4)()
     at = ctypes.addressof(box)
@@ -396,7 +397,7 @@ def _letter_spaced(text: str, handle: int | None) -> set[int]:
         for i in letters:
             _char_box(handle, i, at, at + 8, at + 16, at + 24)
             edges.append((box[0], box[1]))
-        gaps = [b[0] - a[1] for a, b in zip(edges, edges[1:], strict=False)]
+        gaps = [b[0] - a[1] for a, b in itertools.pairwise(edges)]
         usual = statistics.median(gaps)
         if usual <= 0 or min(gaps) < 0.4 * usual:
             continue

@@ -17,12 +17,14 @@ Everything here is pure: boxes in, lines out.
 
 from __future__ import annotations
 
+import itertools
 import re
 import statistics
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -77,15 +79,15 @@ class Line:
 
     @property
     def bold(self) -> bool:
-        return self._share(lambda font: font.bold) > 0.8
+        return self._share("bold") > 0.8
 
     @property
     def italic(self) -> bool:
-        return self._share(lambda font: font.italic) > 0.8
+        return self._share("italic") > 0.8
 
     @property
     def mono(self) -> bool:
-        return self._share(lambda font: font.mono) > 0.7
+        return self._share("mono") > 0.7
 
     @property
     def font(self) -> str:
@@ -94,9 +96,10 @@ class Line:
             weights[piece.font.name] += len(piece.text)
         return max(weights, key=lambda name: (weights[name], name))
 
-    def _share(self, is_so: object) -> float:
+    def _share(self, trait: Literal["bold", "italic", "mono"]) -> float:
         total = sum(len(p.text.strip()) for p in self.pieces)
-        return sum(len(p.text.strip()) for p in self.pieces if is_so(p.font)) / max(total, 1)  # type: ignore[operator]
+        so = sum(len(p.text.strip()) for p in self.pieces if getattr(p.font, trait))
+        return so / max(total, 1)
 
 
 def read_lines(pages: Iterable[Page]) -> tuple[list[Line], list[Dropped]]:
@@ -107,7 +110,9 @@ def read_lines(pages: Iterable[Page]) -> tuple[list[Line], list[Dropped]]:
     for page in pages:
         segments = segments_of(page.runs)
         segments, figure_text = _without_figure_text(segments, page)
-        dropped += figure_text
+        _set_listings(segments)
+        segments, line_numbers = _drop_line_numbers(segments)
+        dropped += figure_text + line_numbers
         if page.unmapped:
             dropped.append(Dropped(reason="unreadable glyphs", text=str(page.unmapped)))
         kept.append(segments)
@@ -139,10 +144,12 @@ def segments_of(runs: Sequence[Run]) -> list[Segment]:
     """Joins runs in drawing order while they go on to the right on the same baseline."""
     segments: list[Segment] = []
     for run in runs:
+        last = segments[-1] if segments else None
         if run.angle != 0:
             segments.append(_segment(run))
             continue
-        last = segments[-1] if segments else None
+        if last and run.text.strip() == "ID" and run.size < 0.7 * last.size:
+            continue  # the ORCID badge
         if last and last.runs[-1].angle == 0 and _continues(last, run):
             last.runs.append(run)
             last.x0, last.x1 = min(last.x0, run.x0), max(last.x1, run.x1)
@@ -164,6 +171,9 @@ def _continues(segment: Segment, run: Run) -> bool:
     if not -0.7 * size < gap < 1.3 * size or run.nested != segment.runs[-1].nested:
         return False
     shift = abs(run.baseline - segment.baseline)
+    number = len(segment.runs) == 1 and segment.runs[0].text.strip().isdigit()
+    if number and segment.size < 0.75 * run.size and shift < 0.1 * size:
+        return False  # a listing's line number
     if shift < 0.15 * size:
         return True
     if 0.9 < run.size / segment.size < 1.1 and shift > 0.3 * size:
@@ -180,20 +190,16 @@ def _pieces(segments: Sequence[Segment]) -> tuple[list[Piece], list[str]]:
     for segment in segments:
         runs = segment.runs
         cell: list[Piece] = []
-        grid = _on_grid(runs)
-        if grid is not None:
-            cell.append(Piece(grid, runs[0].size, runs[0].font))
-        else:
-            for before, run in zip([None, *runs], runs, strict=False):
-                text = _script(run, segment)
-                if (
-                    before
-                    and cell
-                    and not cell[-1].text.endswith((" ", SOFT_HYPHEN))
-                    and run.x0 - before.x1 > 0.22 * max(run.size, before.size)
-                ):
-                    text = " " + text
-                cell.append(Piece(text, run.size, run.font))
+        for before, run in zip([None, *runs], runs, strict=False):
+            text = _script(run, segment)
+            if (
+                before
+                and cell
+                and not cell[-1].text.endswith((" ", SOFT_HYPHEN))
+                and run.x0 - before.x1 > 0.22 * max(run.size, before.size)
+            ):
+                text = " " + text
+            cell.append(Piece(text, run.size, run.font))
         words = "".join(p.text for p in cell).strip()
         if not words:
             continue
@@ -224,7 +230,7 @@ _LOWERED = str.maketrans("0123456789+-−()", "₀₁₂₃₄₅₆₇₈₉₊
 def _script(run: Run, segment: Segment) -> str:
     """Raised or lowered digits as such ("10⁶", "x₂", footnote marks); other text as it is."""
     bare = run.text.strip()
-    if run.size > 0.88 * segment.size or not re.fullmatch(r"[0-9+\-−()]+", bare):
+    if run.size > 0.88 * segment.size or not re.fullmatch(r"[0-9+\-−(), ]+", bare):
         return run.text
     if run.baseline < segment.baseline - 0.15 * segment.size:
         return run.text.translate(_RAISED)
@@ -233,25 +239,62 @@ def _script(run: Run, segment: Segment) -> str:
     return run.text
 
 
-def _on_grid(runs: Sequence[Run]) -> str | None:
-    """Program text on its grid of equal steps, which says where the spaces are; else None.
+# ---- program text ---------------------------------------------------------------------------
+
+
+def _set_listings(segments: list[Segment]) -> None:
+    """Program text on its grid of equal steps, which says where the spaces are.
 
     Listings are often set with letters further apart than the font's, so that PDFium sees spaces
-    where there are none ("i n p u t _ 0").
+    where there are none ("i n p u t _ 0"). Proportional fonts on such a grid count as monospaced.
     """
-    if not all(run.font.mono for run in runs):
-        return None
-    letters = [
-        (x, char)
-        for run in runs
-        for x, char in zip(run.centres, run.text.replace(" ", ""), strict=False)
+    steps: dict[tuple[str, float], list[float]] = defaultdict(list)
+    for segment in segments:
+        if len(segment.runs) > 2 or segment.runs[0].font.mono or _spread(segment):
+            step = _step(segment)
+            if step and (_spread(segment) or segment.runs[0].font.mono):
+                steps[_face(segment)].append(step)
+    usual = {face: statistics.median(found) for face, found in steps.items()}
+    spread = Counter(_face(segment) for segment in segments if _spread(segment))
+    for segment in segments:
+        face = _face(segment)
+        if face not in usual or not (segment.runs[0].font.mono or spread[face] >= 2):
+            continue
+        text = _on_grid(segment.runs, usual[face])
+        if text is not None:
+            first = segment.runs[0]
+            font = replace(first.font, mono=True)
+            segment.runs = [replace(first, text=text, x1=segment.x1, font=font)]
+
+
+def _face(segment: Segment) -> tuple[str, float]:
+    return segment.runs[0].font.name, round(segment.size, 1)
+
+
+def _spread(segment: Segment) -> bool:
+    """Whether words fall apart into letters."""
+    words = "".join(run.text for run in segment.runs).split()
+    return len(words) >= 5 and sum(len(word) == 1 for word in words) > 0.6 * len(words)
+
+
+def _letters(runs: Sequence[Run]) -> list[tuple[float, str]]:
+    return [
+        pair for run in runs for pair in zip(run.centres, run.text.replace(" ", ""), strict=False)
     ]
-    steps = [b[0] - a[0] for a, b in zip(letters, letters[1:], strict=False)]
-    if len(steps) < 2:
+
+
+def _step(segment: Segment) -> float:
+    """The usual distance of neighbouring letters."""
+    letters = _letters(segment.runs)
+    steps = sorted(b[0] - a[0] for a, b in itertools.pairwise(letters))
+    return statistics.median(steps[: len(steps) * 2 // 3]) if len(steps) > 5 else 0.0
+
+
+def _on_grid(runs: Sequence[Run], step: float) -> str | None:
+    letters = _letters(runs)
+    if not letters or step <= 0.1:
         return None
-    step = statistics.median(sorted(steps)[: max(1, len(steps) * 2 // 3)])
-    if step <= 0.1:
-        return None
+    steps = [b[0] - a[0] for a, b in itertools.pairwise(letters)]
     on_grid = sum(abs(s / step - round(s / step)) < 0.3 for s in steps)
     if on_grid < 0.85 * len(steps):
         return None
@@ -259,6 +302,25 @@ def _on_grid(runs: Sequence[Run]) -> str | None:
     for s, (_, char) in zip(steps, letters[1:], strict=True):
         text += " " * max(0, round(s / step) - 1) + char
     return text
+
+
+def _drop_line_numbers(segments: list[Segment]) -> tuple[list[Segment], list[Dropped]]:
+    """Numbers that stand in a column to the left of program text."""
+    numbers = [s for s in segments if re.fullmatch(r"\d{1,4}", _text(s))]
+    code = [s for s in segments if s.runs[0].font.mono]
+    beside = Counter[int]()
+    for number in numbers:
+        if any(0 < s.x0 - number.x1 < 40 and _same_row(s, number) for s in code):
+            beside[round(number.x1 / 2)] += 1
+    gone = {
+        id(s)
+        for s in numbers
+        if sum(beside[round(s.x1 / 2) + d] for d in (-1, 0, 1)) >= 2
+        and any(abs(s.baseline - c.baseline) < 30 and 0 < c.x0 - s.x1 < 200 for c in code)
+    }
+    text = "\n".join(_text(s) for s in segments if id(s) in gone)
+    drops = [Dropped(reason="line number", text=text)] if gone else []
+    return [s for s in segments if id(s) not in gone], drops
 
 
 # ---- what is not text -----------------------------------------------------------------------
@@ -581,7 +643,10 @@ def _line(row: list[Segment], page: int, flow: int, column: tuple[float, float])
     pieces, cells = _pieces(row)
     pieces = [replace(piece, text=_clean(piece.text)) for piece in pieces]
     weights = Counter[float]()
-    for piece in pieces:
+    plain = [p for p in pieces if not p.font.mono]  # program text in a sentence has its own size
+    if sum(len(p.text.strip()) for p in plain) < 3:
+        plain = pieces
+    for piece in plain:
         weights[round(piece.size, 1)] += len(piece.text.strip())
     main = max(row, key=lambda s: (sum(len(r.text) for r in s.runs), s.size))
     return Line(
