@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import longqa
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
     "longqa": ROOT / "longqa",
@@ -151,6 +153,11 @@ def test_constraints_hold_versions_and_nothing_of_the_machine_they_were_made_on(
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9._-]*==[0-9][A-Za-z0-9.]*", line) for line in pins)
     assert len(pins) == len(_pins())
     assert not {"torch", "transformers", "longqa"} & set(_pins())
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert longqa.__version__ == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_all_is_every_extra_that_needs_no_gpu_toolchain() -> None:
