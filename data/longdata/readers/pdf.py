@@ -116,17 +116,19 @@ def _evidence(blocks: Sequence[Block], dropped: Sequence[Dropped]) -> str:
     for block in blocks:
         start.append(block.text)
         size += len(block.text)
-        if size > 6000:
+        if size > 15_000:
             break
     edges = list(dict.fromkeys(d.text for d in dropped if d.reason.startswith("running")))
     return "\n".join([*start, *edges[:20]])
 
 
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_Y = r"((?:19|20)\d\d)\b"
 _YEARS = (  # what says it best comes first
-    r"published:?\s+(?:online:?\s+)?(?:\d{1,2}\s+)?[^\W\d_]+\.?\s+(?:\d{1,2},\s+)?((?:19|20)\d\d)\b",
-    r"(?:copyright|©|\(c\))\D{0,30}((?:19|20)\d\d)\b",
-    r"\b\d{1,3}\(\d{1,3}\),? ((?:19|20)\d\d)\b",  # volume(issue), year
-    r"\b(?:proceedings|conference|journal)\b[^\n]{0,60}?\b((?:19|20)\d\d)\b",
+    rf"published:?\s+(?:online:?\s+)?(?:\d{{1,2}}\s+)?(?:{_MONTH}\.?\s+)(?:\d{{1,2}},\s+)?{_Y}",
+    rf"(?:copyright|©|\(c\))\D{{0,30}}{_Y}",
+    rf"\b\d{{1,3}}\(\d{{1,3}}\),? {_Y}",  # volume(issue), year
+    rf"\b(?:proceedings|conference|journal)\b[^\n]{{0,60}}?\b{_Y}",
 )
 
 

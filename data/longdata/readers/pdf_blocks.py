@@ -210,7 +210,9 @@ def _begins_paragraph(group: _Group, line: Line, look: _Look) -> bool:
     ended = re.search(r"[.!?:;][\"”’')\]⁰¹²³⁴⁵⁶⁷⁸⁹]*$", before.text) is not None
     if _run_in(line, look):
         return True
-    if _BULLET.match(line.text):
+    dash = line.text[:1] in "-–—"  # at a line's start it may be the sentence's own
+    listed = _BULLET.match(group.first.text)
+    if _BULLET.match(line.text) and (not dash or ended or listed or before.x1 < right - 3 * em):
         return True
     listed = _ENUMERATOR.match(group.first.text) or _BULLET.match(group.first.text)
     if listed:
@@ -380,6 +382,7 @@ def _is_heading(group: _Group, text: str, look: _Look) -> bool:
 
 
 def _name(group: _Group, text: str) -> None:
+    text = re.sub(r"\s*[—–]\s*$", "", text)
     group.kind = "heading"
     group.style = _style(group.first)
     named = _NAMED_NUMBER.match(text)
@@ -690,6 +693,9 @@ def _block(group: _Group, words: Words) -> Block:
         return Block("\n".join(code), role="code")
     text = words.join([line.text for line in group.lines])
     if group.kind == "heading":
+        text = re.sub(r"\s*[—–]\s*$", "", text)
+        if group.run_in:
+            text = re.sub(r"(?<=\w)[.:]$", "", text)
         title = words.join([group.title]) if len(group.lines) == 1 else _title_of(text, group)
         return Block(
             text,

@@ -302,6 +302,9 @@ def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[R
     def close() -> None:
         nonlocal chars
         words = unicodedata.normalize("NFC", "".join(chars))
+        for glyphs, wrong, right in _TEX_GLYPHS:
+            if font.name.startswith(glyphs):
+                words = words.replace(wrong, right)
         if words.strip():
             nested = current not in own
             centres = tuple((a + b) / 2 for a, b in spans)
@@ -367,6 +370,9 @@ def _measured(runs: list[Run]) -> list[Run]:
         for run in runs
     ]
 
+
+# TeX's formula fonts often do not say what their glyphs are; PDFium then gives the code as ASCII.
+_TEX_GLYPHS = (("CMSY", "7→", "↦"), ("CMSY", "0", "′"), ("CMMI", "`", "ℓ"))
 
 # Accents that old fonts draw as characters of their own → the combining mark.
 _ACCENTS = {

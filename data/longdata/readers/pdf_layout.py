@@ -124,6 +124,11 @@ def read_lines(pages: Iterable[Page]) -> tuple[list[Line], list[Dropped]]:
         _mark_margin(segments, left, body)
     gutters = [find_gutter([s for s in segments if not s.margin]) for segments in kept]
     usual = _usual_gutter(gutters)
+    if usual is None:  # a document in one column: what looks like two is mostly a table
+        gutters = [
+            gutter and find_gutter([s for s in segments if not s.margin], least=0.7)
+            for gutter, segments in zip(gutters, kept, strict=True)
+        ]
     lines: list[Line] = []
     flow = 0
     for number, (segments, gutter) in enumerate(zip(kept, gutters, strict=True)):
@@ -260,7 +265,7 @@ def _set_listings(segments: list[Segment]) -> None:
         face = _face(segment)
         if face not in usual or not (segment.runs[0].font.mono or spread[face] >= 2):
             continue
-        text = _on_grid(segment.runs, usual[face])
+        text = _on_grid(segment.runs, usual[face], least=0.5 if _spread(segment) else 0.85)
         if text is not None:
             first = segment.runs[0]
             font = replace(first.font, mono=True)
@@ -290,13 +295,13 @@ def _step(segment: Segment) -> float:
     return statistics.median(steps[: len(steps) * 2 // 3]) if len(steps) > 5 else 0.0
 
 
-def _on_grid(runs: Sequence[Run], step: float) -> str | None:
+def _on_grid(runs: Sequence[Run], step: float, *, least: float) -> str | None:
     letters = _letters(runs)
     if not letters or step <= 0.1:
         return None
     steps = [b[0] - a[0] for a, b in itertools.pairwise(letters)]
     on_grid = sum(abs(s / step - round(s / step)) < 0.3 for s in steps)
-    if on_grid < 0.85 * len(steps):
+    if on_grid < least * len(steps):
         return None
     text = letters[0][1]
     for s, (_, char) in zip(steps, letters[1:], strict=True):
@@ -472,8 +477,11 @@ def _mark_margin(segments: list[Segment], left: float, body: float) -> None:
 _BIN = 2.0  # points: the resolution at which the page is looked at for gutters
 
 
-def find_gutter(segments: Sequence[Segment]) -> float | None:
-    """The x between two columns of prose, or None. Both columns must be filled side by side."""
+def find_gutter(segments: Sequence[Segment], *, least: float = 0.25) -> float | None:
+    """The x between two columns of prose, or None. Both columns must be filled side by side.
+
+    `least` is the share of the page's height with text that must have two columns.
+    """
     if len(segments) < 12:
         return None
     x0 = np.array([s.x0 for s in segments])
@@ -513,7 +521,7 @@ def find_gutter(segments: Sequence[Segment]) -> float | None:
     left = [s for s in segments if s.x1 <= gutter + 1]
     right = [s for s in segments if s.x0 >= gutter - 1]
     crossing_rows = rows((x0 < gutter - 1) & (x1 > gutter + 1))
-    if score < 0.35 * int(crossing_rows.sum()):
+    if score < least * (score + int(crossing_rows.sum())):
         return None
     return gutter if _filled(left) and _filled(right) else None
 
@@ -629,7 +637,8 @@ def _on_row(segment: Segment, row: list[Segment]) -> bool:
     if any(min(s.x1, segment.x1) - max(s.x0, segment.x0) > 2 for s in row):
         return False  # one stands above the other
     size = max(main.size, segment.size)
-    return abs(main.baseline - segment.baseline) < 0.3 * size
+    raised = min(main.size, segment.size) < 0.8 * size  # an index or exponent drawn on its own
+    return abs(main.baseline - segment.baseline) < (0.6 if raised else 0.3) * size
 
 
 def _column_edges(rows: list[list[Segment]]) -> tuple[float, float]:

@@ -3,8 +3,8 @@
     words = Words(["The well-known inter-", "esting fact, well-", "known to all."])
     words.join(["an inter-", "esting fact, well-", "known"])  -> "an interesting fact, well-known"
 
-A hyphen at a line's end is the printer's unless the document shows elsewhere, inside a line, that
-the word is written with one.
+A hyphen at a line's end is the printer's, unless the document writes the word with a hyphen inside
+a line, or never writes it as one word but knows both its parts ("lower-" + "dimensional").
 """
 
 from __future__ import annotations
@@ -22,6 +22,14 @@ _HYPHENS = (SOFT_HYPHEN, "-", "‐", "\u00ad")
 _ADDRESS = re.compile(r"(?:https?:|www\.|doi:|doi\.org|ftp:)\S*$", re.I)
 
 
+# Words that begin longer ones: "under" + "standing" is no compound with a hyphen.
+_OPEN_PREFIXES = frozenset(
+    "over under some every with there where back down after inter super fore here more through "
+    "other counter hyper multi micro macro meta para semi anti auto data work time life news "
+    "hand head home land book ever thereby never when what how out".split()
+)
+
+
 class Words:
     """The words of one document, as they stand inside lines."""
 
@@ -32,7 +40,10 @@ class Words:
             if inner.endswith(_HYPHENS):
                 inner = re.sub(r"\S+$", "", inner)  # the broken word itself proves nothing
             for match in _WORD.finditer(inner):
-                self._seen[match.group().replace("‐", "-").casefold()] += 1
+                word = match.group().replace("‐", "-").casefold()
+                self._seen[word] += 1
+                if "-" in word:
+                    self._seen.update(word.split("-"))
 
     def join(self, lines: Sequence[str]) -> str:
         """The lines as one line of text."""
@@ -69,14 +80,18 @@ class Words:
         first, second = before.group().replace("‐", "-"), after.group().replace("‐", "-")
         compound = self._seen[f"{first}-{second}".casefold()]
         word = self._seen[f"{first}{second}".casefold()]
-        if compound > word or (compound == word == 0 and self._keeps_hyphen(first)):
+        if compound > word or (compound == word == 0 and self._is_compound(first, second)):
             return f"{text}-{line}"
         return text + line
 
-    def _keeps_hyphen(self, first: str) -> bool:
-        """An abbreviation or a word that is already a compound is not broken inside."""
-        last = first.rsplit("-", 1)[-1]
-        return len(last) > 1 and last.isupper()
+    def _is_compound(self, first: str, second: str) -> bool:
+        """Never seen whole: an abbreviation with a word, or two words of this document."""
+        left, right = first.rsplit("-", 1)[-1], second.split("-", 1)[0]
+        if len(left) > 1 and left.isupper():
+            return True
+        if left.casefold() in _OPEN_PREFIXES or len(left) < 4 or len(right) < 5:
+            return False
+        return bool(self._seen[left.casefold()] and self._seen[right.casefold()])
 
 
 def _address_goes_on(tail: str, line: str) -> bool:
