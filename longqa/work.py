@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import re
 import sys
 import unicodedata
 from collections import Counter
@@ -35,7 +36,7 @@ from longdata.errors import SourceError
 from longdata.readers import read_source
 from longdata.sources import Skip, Source, sha256_of
 from longqa import near_duplicates
-from longqa.dataset import SCHEMA
+from longqa.dataset import CHECKS, SCHEMA
 from longqa.recipe import Outcome, Recipe
 
 if TYPE_CHECKING:
@@ -47,8 +48,20 @@ Tell = Callable[[tuple[int, int]], None]
 
 # Changes to these do not change what a unit holds.
 _NOT_IN_UNITS = frozenset(
-    "__main__ build card cli facts folder inspect progress report splits statistics summary workers"
-    .split()
+    (
+        "__main__",
+        "build",
+        "card",
+        "cli",
+        "facts",
+        "folder",
+        "overview",
+        "progress",
+        "report",
+        "splits",
+        "summary",
+        "workers",
+    )
 )
 _LIBRARIES = (
     "charset-normalizer",
@@ -135,7 +148,7 @@ def work_on(
                     if tell is not None:
                         tell((documents, questions))
                 for problem in problems:
-                    writer.write_batch(_batch(_problem(problem)))
+                    writer.write_batch(_batch(_problem(problem, source)))
             _must_be_unchanged(source)
     except OSError as error:  # of the disk: what reading raises is a SourceError
         raise cannot_write(path.parent, error) from error
@@ -149,7 +162,9 @@ def read_unit(path: Path) -> Unit | None:
             pa.memory_map(str(path)),
             options=pa.ipc.IpcReadOptions(included_fields=list(range(_UNIT.names.index("rows")))),
         )
-        entries = [(i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)]
+        entries = [
+            (i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)
+        ]
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, IndexError):
@@ -162,31 +177,34 @@ def read_unit(path: Path) -> Unit | None:
 
 
 def rows_of(document: WorkedDocument) -> Iterator[dict[str, Any]]:
-    """The rows of a document, in the order in which they were made; equal contexts are one object."""
+    """The rows of a document in the order they were made; equal contexts are one object."""
     entry = _open(document.unit).get_batch(document.batch).to_pylist()[0]
     for row in entry["rows"]:
         row["context"] = entry["contexts"][row["context"]]
-        row["checks"] = {name: value for name, value in row["checks"].items() if value is not None}
-        yield {name: row[name] for name in SCHEMA.names}
+        yield row
 
 
 def unit_name(source: Source, recipe: Recipe, generator: str, fingerprint: str) -> str:
-    """The file name of a source's unit: the same wherever its folder lies and whenever it is made."""
+    """The file name of a source's unit: the same wherever the source lies, whenever it is made."""
     decides = {
         "sha256": source.sha256,
-        "name": source.name if source.url else Path(source.name).name,
+        "name": public_name(source.name),
         "file": source.path.name,
         "url": source.url,
         "text_column": source.text_column,
         "facts": asdict(source.facts),
         "defaults": asdict(source.defaults),
-        "recipe": asdict(recipe),
+        "recipe": {**asdict(recipe), "tokenizer": fingerprint},
         "generator": generator,
-        "tokenizer": fingerprint,
         "code": code_fingerprint(),
     }
     text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32] + SUFFIX
+
+
+def public_name(name: str) -> str:
+    """A source's name without the folders of this machine: the file name, or the whole address."""
+    return name if re.match(r"[a-z]+:", name) else Path(name).name
 
 
 @cache
@@ -250,6 +268,8 @@ def _entry(document: Document, outcome: Outcome) -> dict[str, Any]:
     rows = []
     for example in outcome.examples:
         row = example.row()
+        if not row["checks"].keys() <= set(CHECKS):
+            raise ValueError(f"got checks {sorted(row['checks'])}; allowed: {sorted(CHECKS)}")
         row["context"] = contexts.setdefault(example.context, len(contexts))
         rows.append(row)
     accounts = {
@@ -278,8 +298,9 @@ def _entry(document: Document, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _problem(problem: Skip) -> dict[str, Any]:
-    said = {"name": problem.name, "reason": problem.reason, "detail": problem.detail}
+def _problem(problem: Skip, source: Source) -> dict[str, Any]:
+    name = public_name(source.name) + problem.name.removeprefix(source.name)
+    said = {"name": name, "reason": problem.reason, "detail": problem.detail}
     return {**dict.fromkeys(_UNIT.names), "problem": said}
 
 

@@ -13,6 +13,7 @@ notices and ends.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from longdata.errors import SourceError, UserError
+from longdata.tokenizers import single_threaded
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -157,10 +159,8 @@ class _Worker:
         theirs.close()  # or the end of the process would not close the pipe
 
     def give(self, task: object) -> None:
-        try:
-            self.connection.send(task)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it died before it had work: the next recv says so
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(task)  # if it died before it had work, the next recv says so
 
     def exit_code(self) -> int | None:
         self._process.join(timeout=10)
@@ -181,7 +181,7 @@ def _serve(connection: Connection, work: Callable[[Any, Tell], Any]) -> None:
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     # one thread each: the processes are what makes use of the cores
-    os.environ |= {"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    single_threaded()
 
     def tell(news: News) -> None:
         connection.send(("step", news))

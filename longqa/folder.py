@@ -1,0 +1,186 @@
+"""The output folder: whose it is, who works in it, and how a finished dataset comes into it.
+
+    with Folder.claim(Path("out")) as folder:         # UserError: not ours, or another build is in
+        folder.units                                  -> out/.work/units
+        with folder.staging() as stage:               # .out.longqa-new, beside it
+            write_everything(stage)
+        # here stage and out have swapped their names: out holds the new dataset, whole
+
+A folder is ours when it has `.work/lock`, which the build that is in holds locked. Where the
+folder cannot be renamed (a mount point, the folder one stands in, a parent that may not be written)
+the dataset is staged in `.work/new` and its four parts are moved in one after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from longdata.atomic import cannot_write, exchange, finish_exchange, remove_parts, sync_tree
+from longdata.errors import UserError
+
+WORK = ".work"
+PARTS = ("data", "README.md", "build.json", "report.html")  # the rest of the folder is the user's
+_GITIGNORE = "*\n"  # a dataset folder may be a clone of a Hub repository
+
+
+class Folder:
+    """An output folder that this process alone may write to, until the block ends."""
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path = path
+        self.units = path / WORK / "units"
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, path: Path) -> Self:
+        """The folder, made if need be, locked, and rid of what a killed build left.
+
+        UserError: it holds files that are not ours, another build is in it, it cannot be written.
+        """
+        path = Path(os.path.realpath(path))
+        if path.exists() and not path.is_dir():
+            raise UserError(
+                f"got --out {path.name}, which is a file; allowed: a folder, new, empty or of an "
+                "earlier build; fix: choose another name"
+            )
+        try:
+            finish_exchange(_stage_of(path), path)
+            if path.is_dir() and not _is_ours(path):
+                raise UserError(
+                    f"got --out {path.name}, which holds files that longqa build did not write; "
+                    "allowed: a folder that is new, empty or of an earlier build; "
+                    "fix: choose another name"
+                )
+            (path / WORK).mkdir(parents=True, exist_ok=True)
+            folder = cls(path, _locked(path))
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            folder._settle()
+        except OSError as error:
+            folder._lock.close()
+            raise cannot_write(path, error) from error
+        return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+
+    def keep_units(self, names: set[str]) -> int:
+        """Remove all units but these; the number removed."""
+        others = [path for path in self.units.iterdir() if path.name not in names]
+        for path in others:
+            path.unlink()
+        return len(others)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Path]:
+        """An empty folder to write a dataset to, which replaces the old one when the block ends."""
+        beside = _stage_of(self.path)
+        stage = beside if self._can_be_renamed() else self.path / WORK / "new"
+        try:
+            try:
+                stage.mkdir()
+                shutil.copymode(self.path, stage)
+                yield stage
+                sync_tree(stage)
+            except BaseException:
+                shutil.rmtree(stage, ignore_errors=True)
+                raise
+            # from here on the stage may hold the old folder: only _settle knows what may go
+            if stage == beside:
+                self._swap(stage)
+            else:
+                self._move_in(stage)
+        except OSError as error:
+            raise cannot_write(stage, error) from error
+
+    def _swap(self, stage: Path) -> None:
+        (stage / WORK).mkdir()
+        lock = _locked(stage)  # whoever comes right after the swap finds the new folder locked
+        exchange(stage, self.path)
+        self._lock.close()
+        self._lock = lock
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bring over what a swapped-out folder still holds of the user's and of ours."""
+        stage = _stage_of(self.path)
+        if stage.is_dir():
+            units = stage / WORK / "units"
+            if units.is_dir():  # swapped out, and not yet emptied: the units go last
+                for entry in sorted(stage.iterdir()):
+                    if entry.name not in (*PARTS, WORK):
+                        entry.rename(self.path / entry.name)
+                units.rename(self.units)
+            shutil.rmtree(stage)
+        shutil.rmtree(self.path / WORK / "new", ignore_errors=True)
+        self.units.mkdir(exist_ok=True)
+        (self.path / WORK / ".gitignore").write_text(_GITIGNORE)
+        remove_parts(self.units)
+
+    def _move_in(self, stage: Path) -> None:
+        for name in PARTS:
+            old, new = self.path / name, stage / name
+            if old.is_dir() and new.is_dir():
+                exchange(new, old)
+            elif new.exists():
+                new.replace(old)
+        shutil.rmtree(stage)
+
+    def _can_be_renamed(self) -> bool:
+        parent = self.path.parent
+        return (
+            not self.path.is_mount()
+            and not Path.cwd().is_relative_to(self.path)  # a shell that stands in it would be lost
+            and os.access(parent, os.W_OK | os.X_OK)
+            and parent.stat().st_dev == self.path.stat().st_dev
+        )
+
+
+def _stage_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.longqa-new")
+
+
+def _is_ours(path: Path) -> bool:
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return True
+    inside = {entry.name for entry in (path / WORK).iterdir()} if WORK in names else set()
+    return "lock" in inside or (names == {WORK} and not inside)
+
+
+def _locked(path: Path) -> IO[str]:
+    """The open, locked lock file of a folder; closing it lets the next one in."""
+    try:
+        import fcntl
+    except ImportError:
+        raise UserError(
+            "got a system without file locks; allowed: Linux, macOS, and Windows through WSL; "
+            "fix: run longqa build there"
+        ) from None
+    lock = (path / WORK / "lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(lock.fileno()), (path / WORK / "lock").stat()):
+            raise BlockingIOError  # another build swapped the folder in between
+    except (BlockingIOError, FileNotFoundError):
+        lock.close()
+        raise UserError(
+            f"got --out {path.name}, where another longqa build is at work; allowed: one at a "
+            "time; fix: wait for it, or choose another name"
+        ) from None
+    return lock
