@@ -34,7 +34,8 @@ from longdata.headings import (
 from longdata.paragraphs import Paragraph
 
 _CONTENTS_ENTRY = 3000  # characters at most between two entries of a table of contents
-_SHORTEST_NAMED = 150  # characters of text that make a "PREFACE" more than a line of a title page
+_SHORTEST_NAMED = 60  # characters of text that make a "PREFACE" more than a line of a title page
+_WITHIN = ("", *SECTION_WORDS)  # keywords of headings that stand below a chapter or a preface
 _SHORTEST_UNNUMBERED = 1000
 _SHORTEST_SECTION = 400
 
@@ -122,44 +123,31 @@ def _without_contents(family: list[Candidate], book: _Book) -> list[Candidate]:
 def _running(family: list[Candidate], book: _Book, borders: Sequence[int] = ()) -> list[Candidate]:
     """The candidates whose numbers run; `borders` are paragraphs where a new count may begin."""
     run: list[Candidate] = []
-    border_list = sorted(borders)
+    count = 0  # the number the last accepted heading has, or should have had
     for i, one in enumerate(family):
-        following = next((c.value for c in family[i + 1 : i + 2]), None)
+        following = family[i + 1].value if i + 1 < len(family) else None
         if not run:
             if one.value <= 1 or following == one.value + 1 or one.keyword:
                 run.append(one)
+                count = one.value
             continue
         last = run[-1]
-        expected = _count(run)
-        if one.value == last.value and book.between(last.index, one.index) < 300:
+        if one.value == count and book.between(last.index, one.index) < 300:
             run[-1] = one  # a half-title page repeats the heading
-        elif one.value in (expected, LAST):
+        elif one.value in (count + 1, LAST):
             run.append(one)
-        elif one.value <= 1:
-            new_part = any(last.index < border < one.index for border in border_list)
-            if new_part or following in (2, LAST):
+            count += 1
+        elif one.value == 1:
+            if following in (2, LAST) or any(last.index < b < one.index for b in borders):
                 run.append(one)
-        elif following == expected + 1 or (
-            expected < one.value <= expected + 2 and (following in (one.value + 1, None))
-        ):
-            run.append(one)  # a misprinted number, or one heading that was not recognised
+                count = 1
+        elif following == count + 2:  # a misprinted number
+            run.append(one)
+            count += 1
+        elif count < one.value <= count + 3 and following in (one.value + 1, None):
+            run.append(one)  # a heading before it was not recognised
+            count = one.value
     return run
-
-
-def _count(run: list[Candidate]) -> int:
-    """The number that should follow; misprints do not derail the count."""
-    if (
-        len(run) > 1
-        and run[-1].value != LAST
-        and run[-1].value
-        not in (
-            run[-2].value + 1,
-            run[-2].value + 2,
-            1,
-        )
-    ):
-        return run[-2].value + 2
-    return run[-1].value + 1
 
 
 def _parts(found: list[Candidate], book: _Book) -> dict[str, list[Candidate]]:
@@ -271,10 +259,13 @@ def _implied_parts(
     firsts = [c for b, c in pairwise(chapters) if c.value == 1 and b.value > 1]
     if not firsts:
         return {}
-    names = {c.index for c in found if c.keyword == "named"}
+    names = [c.index for c in found if c.keyword == "named" and c.kind == "chapter"]
     parts = []
     for chapter in [chapters[0], *firsts]:
-        title = _capitals_above(chapter.index, names, paragraphs)
+        title = _capitals_above(chapter.index, paragraphs)
+        if title is None:  # a preliminary chapter may stand in between
+            above = [i for i in names if chapter.index - 60 < i < chapter.index]
+            title = _capitals_above(above[-1], paragraphs) if above else None
         if title is None:
             continue
         text = " ".join(" ".join(paragraphs[title].lines).split())
@@ -284,12 +275,8 @@ def _implied_parts(
     return {"part": parts} if len(parts) >= 2 else {}
 
 
-def _capitals_above(index: int, names: set[int], paragraphs: Sequence[Paragraph]) -> int | None:
-    """The nearest short paragraph in capitals above; prose in between belongs to a preface."""
-    for i in range(index - 1, max(-1, index - 40), -1):
-        lines = paragraphs[i].lines
-        if i in names and is_capitals(lines[0]):
-            index = i
+def _capitals_above(index: int, paragraphs: Sequence[Paragraph]) -> int | None:
+    """The nearest short paragraph in capitals, if only title pages' small print is in between."""
     for i in range(index - 1, max(-1, index - 4), -1):
         lines = paragraphs[i].lines
         if len(lines) <= 2 and is_capitals(" ".join(lines)) and not lines[0].startswith("END "):
@@ -306,35 +293,37 @@ def _named(
     book: _Book,
 ) -> list[Candidate]:
     """PREFACE, PROLOGUE, CONTENTS in front; EPILOGUE, APPENDIX, NOTES behind."""
-    numbered = sorted(
-        [*chapters, *(c for family in parts.values() for c in family)], key=lambda c: c.index
-    )
-    taken = {c.index for c in numbered}
+    numbered = _numbered(chapters, parts)
+    titles = {c.index + 1 for c in chapters if not c.title}
+    taken = {c.index for c in numbered} | titles
     candidates = [c for c in found if c.keyword == "named" and c.index not in taken]
     first, last = numbered[0].index, chapters[-1].index
-    part_starts = {c.index for family in parts.values() for c in family}
-    after_part = {
-        b.index: a.index
-        for a, b in pairwise(numbered)
-        if a.index in part_starts and b.index not in part_starts
-    }
-    openings = [(start, stop) for stop, start in after_part.items()]
-    accepted: list[Candidate] = []
-    stops = [c.index for c in numbered] + [c.index for c in candidates]
+    chapter_starts = {c.index for c in chapters}
+    openings = [  # between a part's heading and its first chapter
+        (part.index, chapter.index)
+        for part, chapter in pairwise(numbered)
+        if part.index not in chapter_starts and chapter.index in chapter_starts
+    ]
+    stops = sorted({c.index for c in (*numbered, *(c for c in found if c.keyword not in _WITHIN))})
     stops.append(len(book.offsets) - 1)
-    stops.sort()
     following = dict(pairwise(stops))
+    accepted: dict[str, Candidate] = {}
     for one in candidates:
         contents = one.title.casefold().endswith(("contents", "illustrations"))
-        body = book.between(one.index, following.get(one.index, one.index))
+        body = book.between(one.index, following[one.index])
+        if body < _SHORTEST_NAMED and not contents:
+            continue
         in_front = one.index < first or any(start < one.index < stop for start, stop in openings)
-        if body < _SHORTEST_NAMED and not (contents and body > 0):
-            if not contents:
-                continue
-        behind = one.index > last and comes_last(one.title)
-        if (in_front and not comes_last(one.title)) or behind:
-            accepted.append(one)
-    return accepted
+        behind = one.index > last
+        if (in_front and not comes_last(one.title)) or (behind and comes_last(one.title)):
+            if not (contents and one.title in accepted):
+                accepted[f"{one.title} {'behind' * behind}"] = one  # a contents page names it first
+    return sorted(accepted.values(), key=lambda c: c.index)
+
+
+def _numbered(chapters: list[Candidate], parts: dict[str, list[Candidate]]) -> list[Candidate]:
+    everything = [*chapters, *(c for family in parts.values() for c in family)]
+    return sorted(everything, key=lambda c: c.index)
 
 
 # --- headings out of candidates ------------------------------------------------------------------
@@ -358,11 +347,11 @@ def _headings(
     headings += _titled(chapters, chapter_level, "chapter", paragraphs, taken, entries)
     for one in sections:
         headings.append(_heading(one, chapter_level + 1, "section"))
-    first, last = chapters[0].index, chapters[-1].index
-    first_part = min((f[0].index for f in parts.values() if f), default=first)
+    levels = {c.index: chapter_level for c in chapters}
+    levels |= {c.index: i for i, f in enumerate(parts.values(), start=1) for c in f}
     for one in named:
-        outside = one.index < first_part or one.index > last
-        level = 1 if outside else chapter_level
+        behind = [i for i in levels if i > one.index]
+        level = levels[min(behind)] if behind else 1
         kind = "appendix" if one.kind == "appendix" else one.kind
         title = one.index + 1
         if (
@@ -376,7 +365,7 @@ def _headings(
             headings.append(_heading(one, level, kind, paragraphs[title]))
         else:
             headings.append(_heading(one, level, kind))
-    headings += _front_titles(paragraphs, book, entries, headings)
+    headings += _front_titles(paragraphs, book, headings)
     return sorted(headings, key=lambda heading: heading.start)
 
 
@@ -407,7 +396,7 @@ def _titled(
 
 def _is_title(paragraph: Paragraph, entries: set[str]) -> bool:
     text = " ".join(" ".join(paragraph.lines).split())
-    if len(paragraph.lines) > 4 or len(text) > 250 or paragraph.gap > 4:
+    if len(paragraph.lines) > 4 or len(text) > 250 or paragraph.gap > 6:
         return False
     if is_capitals(text) or _folded(text) in entries:
         return True
@@ -446,22 +435,25 @@ def _folded(text: str) -> str:
 
 
 def _front_titles(
-    paragraphs: Sequence[Paragraph], book: _Book, entries: set[str], headings: list[Heading]
+    paragraphs: Sequence[Paragraph], book: _Book, headings: list[Heading]
 ) -> list[Heading]:
     """Pieces in front of the first chapter whose title the contents page names."""
     first = min(heading.start for heading in headings if heading.block.kind in ("part", "chapter"))
-    found = []
     starts = {i for heading in headings for i in range(heading.start, heading.stop)}
-    for i in range(1, first):
-        lines = paragraphs[i].lines
+    found: list[Heading] = []
+    entries: set[str] = set()
+    for i, paragraph in enumerate(paragraphs[: min(first, 1000)]):
+        lines = paragraph.lines
         text = " ".join(" ".join(lines).split())
-        if i in starts or len(lines) > 2 or not is_capitals(text) or paragraphs[i].gap < 2:
-            continue
-        own_lines = {_folded(line) for line in lines}
-        named_before = any(
-            _folded(" ".join(p.lines)).endswith(_folded(text)) for p in paragraphs[:i]
-        )
-        if named_before and own_lines & entries and book.between(i, i + 2) > _SHORTEST_NAMED:
+        if (
+            i not in starts
+            and len(lines) <= 2
+            and paragraph.gap >= 2
+            and is_capitals(text)
+            and _folded(text) in entries
+            and book.between(i, i + 2) > _SHORTEST_NAMED
+        ):
             block = Block(text, role="heading", level=1, title=plain_title(text), kind="front")
             found.append(Heading(block=block, start=i, stop=i + 1))
+        entries.update(_folded(line) for line in lines[:200])
     return found

@@ -128,9 +128,8 @@ def hyphens_of(lines: Sequence[str]) -> Hyphens:
 
 
 def _breaks(lines: Sequence[str]) -> Iterator[tuple[int, tuple[str, str]]]:
-    for index in range(len(lines) - 1):
-        halves = _halves(lines[index], lines[index + 1])
-        if halves:
+    for index, line in enumerate(lines[:-1]):
+        if line.endswith("-") and (halves := _halves(line, lines[index + 1])):
             yield index, halves
 
 
@@ -147,6 +146,8 @@ def join_lines(lines: Sequence[str], hyphens: Hyphens) -> str:
     """The lines of a prose paragraph as one line, words hyphenated across lines put together."""
     if len(lines) == 1:
         return lines[0].strip()
+    if not any(line.endswith(("-", "—", "–")) for line in lines):
+        return " ".join([line.strip() for line in lines])
     pieces: list[str] = []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         stripped = line.strip()
@@ -210,7 +211,7 @@ def without_furniture(lines: Sequence[str], drops: Drops) -> list[str]:
 
 def _furniture_key(lines: Sequence[str], i: int, line: str) -> str | None:
     """What makes two furniture lines alike; None for a line that cannot be furniture."""
-    if len(line) > 2 * _LONGEST_HEAD:
+    if not line or len(line) > 2 * _LONGEST_HEAD:
         return None
     text = line.strip()
     if not text or len(text) > _LONGEST_HEAD:

@@ -114,15 +114,18 @@ def _western(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-_HIGH_LINE = re.compile(rb"[^\n]{0,400}[\x80-\xff][^\n]{0,400}\n?")
+_HIGH_BYTES = re.compile(rb"[\x80-\xff]+")
+_AROUND = 300  # bytes on either side of a non-ASCII one, at most
 
 
 def _around_high_bytes(data: bytes) -> bytes:
     """Up to 64 KiB of the lines that hold non-ASCII bytes: they alone tell encodings apart."""
-    pieces, size = [], 0
-    for match in _HIGH_LINE.finditer(data):
-        pieces.append(match.group())
-        size += len(match.group())
-        if size >= _SAMPLE_BYTES:
-            break
+    pieces, size, position = [], 0, 0
+    while size < _SAMPLE_BYTES and (match := _HIGH_BYTES.search(data, position)):
+        begin = max(position, data.rfind(b"\n", match.start() - _AROUND, match.start()) + 1)
+        begin = max(begin, match.start() - _AROUND)
+        end = data.find(b"\n", match.end(), match.end() + _AROUND)
+        position = end + 1 if end >= 0 else match.end() + _AROUND
+        pieces.append(data[begin:position])
+        size += position - begin
     return b"".join(pieces)

@@ -116,6 +116,8 @@ def _keyed(index: int, paragraph: Paragraph, first: str) -> Candidate | None:
     title = match["title"] or ""
     if value is None or not _may_follow(title, match["separator"] or ""):
         return None
+    if title and match["noun"] and not (match["separator"] or "").strip():
+        return None  # "The first part of …" is prose in any letters
     lines = _heading_lines(paragraph, title)
     if lines == 0:
         return None
@@ -202,9 +204,16 @@ def _heading_lines(paragraph: Paragraph, title: str) -> int:
     if not title or is_capitals(title):
         return capital
     whole = _on_one_line(lines)
-    if len(lines) <= _MOST_LINES and len(whole) < _LONGEST and title_like(whole):
+    if len(lines) <= _MOST_LINES and len(whole) < _LONGEST and _mostly_high(whole):
         return len(lines)
     return 0
+
+
+def _mostly_high(text: str) -> bool:
+    """A title over several lines: most words that count begin with a capital letter."""
+    words = [word.strip("\"'“”‘’().,:;!?-—[]") for word in text.split()]
+    counting = [word for word in words if word and word not in _SMALL_WORDS]
+    return 3 * sum(word[0].islower() for word in counting) <= len(counting)
 
 
 def is_capitals(text: str) -> bool:
@@ -231,19 +240,25 @@ def title_like(text: str) -> bool:
     words = [word for word in words if word]
     high = sum(not word[0].islower() for word in words)
     low = sum(word[0].islower() and word not in _SMALL_WORDS for word in words)
+    if low == 0:
+        return len(words) <= 25
     if text[-1] in ".!?":
-        return low == 0 and len(words) <= 14
+        return False
     return len(words) <= 16 and (low <= high or len(words) <= 8)
 
 
 def plain_title(title: str) -> str:
     """A title without emphasis marks and the full stop that headings end in ("Loomings.")."""
     title = title.strip().strip("_*=~ ").strip()
-    last = title.rsplit(" ", 1)[-1]
-    if title.endswith(".") and not title.endswith("..") and len(last.strip(".\"“'")) > 2:
-        if "." not in last[:-1]:
-            title = title[:-1]
+    last = title.rsplit(" ", 1)[-1].strip("\"“'(")
+    if title.endswith(".") and "." not in last[:-1] and last.casefold() not in _ABBREVIATIONS:
+        title = title[:-1]
     return title
+
+
+_ABBREVIATIONS = frozenset("mr. mrs. dr. st. co. etc. jr. sr. esq. vol. no.".split()) | {
+    f"{letter}." for letter in "abcdefghijklmnopqrstuvwxyz"
+}
 
 
 def _on_one_line(lines: tuple[str, ...] | list[str]) -> str:

@@ -11,9 +11,9 @@ otherwise each line is a paragraph, as word processors save it, or a verse.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from typing import Literal
 
@@ -122,7 +122,6 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-_COLUMNS = re.compile(r"\S {3,}\S|(?:\. ?){4,}|\t\S")
 _OPENING = " \t\"'“‘«([*_-—"
 
 
@@ -130,14 +129,15 @@ def shape_of(lines: Sequence[str], layout: Layout) -> Shape:
     """Whether the lines of a wrapped text can be joined ("paragraph") or must stay lines."""
     if len(lines) == 1:
         return "paragraph"
-    if len(lines) >= 3 and sum(bool(_COLUMNS.search(line.strip())) for line in lines) > (
-        0.5 * len(lines)
-    ):
+    if len(lines) >= 3 and 2 * sum(map(_has_columns, lines)) > len(lines):
         return "table"
     if not layout.wrapped:
         return "verse"
-    breaks = [(line, after) for line, after in zip(lines, lines[1:], strict=False)]
-    early = sum(_room_used(line, after) <= 0.85 * layout.margin for line, after in breaks)
+    limit = 0.85 * layout.margin
+    if sum(len(line) > limit for line in lines[:-1]) > 0.4 * (len(lines) - 1):
+        return "paragraph"
+    breaks = list(pairwise(lines))
+    early = sum(_room_used(line, after) <= limit for line, after in breaks)
     if early < 0.6 * len(breaks):
         return "paragraph"
     widest = max(map(len, lines))
@@ -146,6 +146,11 @@ def shape_of(lines: Sequence[str], layout: Layout) -> Shape:
     if capitals >= 0.75 * len(breaks) or ragged >= 0.35 * len(breaks):
         return "verse"
     return "paragraph"
+
+
+def _has_columns(line: str) -> bool:
+    text = line.strip()
+    return "   " in text or "\t" in text or ". . . . " in text or "......" in text
 
 
 def _starts_high(line: str) -> bool:

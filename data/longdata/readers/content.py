@@ -66,9 +66,9 @@ def guess_kind(blocks: Iterable[Block]) -> DocumentKind:
                 evidence += 2
                 sections += 1
             sections += kind in ("section", "conclusion")
-        elif block.role in ("caption", "reference"):
-            evidence += 1
-        elif evidence < 2 and _CITATION.search(block.text, 0, 5000):
+        elif block.role in ("caption", "reference") or (
+            evidence < 2 and _CITATION.search(block.text, 0, 5000)
+        ):
             evidence += 1
     if chapters:
         return "book"
