@@ -14,10 +14,10 @@ import random
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping
 
-from longdata.tokenizers import Ruler, Tokenizer
 from rapidfuzz import fuzz
 
 from longdata.documents import Document
+from longdata.tokenizers import Ruler, Tokenizer
 from longqa.checks import Counter, check
 from longqa.kinds import MAKERS
 from longqa.materials import cut_materials
@@ -29,7 +29,7 @@ from longqa.records import Example, Question
 from longqa.view import View
 
 MOST_PER_MATERIAL = 4  # questions of one kind on one context
-NEAR_DUPLICATE = 92  # rapidfuzz ratio of question and answer, 0 to 100
+NEAR_DUPLICATE = 90  # rapidfuzz ratio of what two questions of a kind are about, 0 to 100
 _MOST_REFUSED = 25  # candidates of one kind refused in a row in one material before it is closed
 
 NO_CANDIDATE = "the text holds no further question of this kind"
@@ -142,7 +142,6 @@ class _Dealer:
         self._counter = counter
         self._examples: list[tuple[tuple[object, ...], Example]] = []
         self._asked: dict[str, list[str]] = {}
-        self._same: set[tuple[object, ...]] = set()
 
     def deal(
         self, weights: Mapping[str, float], count: int, *, most: int = MOST_PER_MATERIAL
@@ -179,7 +178,7 @@ class _Dealer:
                 question.text,
             )
             self._examples.append((position, example))
-            self._remember(question)
+            self._asked.setdefault(kind, []).append(question.about)
             self.kept[kind] += 1
             desk.taken[kind] += 1
             return True
@@ -187,25 +186,11 @@ class _Dealer:
         return False
 
     def _asked_before(self, question: Question) -> str | None:
-        """The reason if this document was asked the same, or nearly, on any of its materials."""
-        if self._key(question) in self._same:
-            return "the same question was kept on another stretch"
-        text = f"{question.text}\n{question.answer}"
-        earlier = self._asked.get(question.kind, ())
-        if any(fuzz.ratio(text, other) >= NEAR_DUPLICATE for other in earlier):
-            return "near-duplicate of a kept question"
+        """The reason if this document was asked about the same, or nearly, on any material."""
+        earlier = self._asked.get(question.kind, [])
+        if any(fuzz.ratio(question.about, about) >= NEAR_DUPLICATE for about in earlier):
+            return "asked before in this document, or nearly"
         return None
-
-    def _remember(self, question: Question) -> None:
-        self._same.add(self._key(question))
-        text = f"{question.text}\n{question.answer}"
-        self._asked.setdefault(question.kind, []).append(text)
-
-    @staticmethod
-    def _key(question: Question) -> tuple[object, ...]:
-        if not question.evidence:
-            return (question.kind, question.text)
-        return (question.kind, question.answer, question.evidence)
 
     def why_closed(self, kind: str) -> str:
         """Why a kind gave fewer questions than were due."""

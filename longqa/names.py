@@ -28,6 +28,7 @@ _RANK = (
     "Dr Doctor Captain Capt Colonel Col Major General Lieutenant Sergeant Corporal Professor Prof "
     "Inspector Judge Admiral Commander Master Squire Reverend Rev Deacon Bishop Constable"
 )
+TITLES = frozenset(f"{_MALE} {_FEMALE} {_RANK}".split())
 _GENDER = (
     dict.fromkeys(_MALE.split(), "male")
     | dict.fromkeys(_FEMALE.split(), "female")
@@ -281,7 +282,7 @@ def _split(
     doubtful = [offset for form in shared for offset in mentions[form]]
     return [
         (
-            _display({form: len(mentions[form]) for form in forms}),
+            _display({f: len(mentions[f]) for f in forms}, titled=len(own) > 1),
             forms,
             [offset for form in forms for offset in mentions[form]],
             doubtful,
@@ -298,11 +299,14 @@ def _given(form: _Form, last: str) -> str:
     return form.given.split(" ")[0] or (form.last if form.last != last else "")
 
 
-def _display(counts: dict[_Form, int]) -> str:
-    """The fullest form that is common: given name and surname, else with title, else as it is."""
+def _display(counts: dict[_Form, int], *, titled: bool) -> str:
+    """The fullest form that is common: given name and surname, else what the text says most.
+
+    `titled` prefers the form with a title: another person bears the same surname.
+    """
     total = sum(counts.values())
     full = [f for f, n in counts.items() if f.given and not f.title and n >= max(2, 0.02 * total)]
-    titled = [f for f, n in counts.items() if f.title and n >= 0.2 * total]
-    best = max(full or titled or counts, key=lambda f: (counts[f], f.written))
+    with_title = [f for f, n in counts.items() if titled and f.title and n >= 0.1 * total]
+    best = max(full or with_title or counts, key=lambda f: (counts[f], f.written))
     short = best.title in ("Mr", "Mrs", "Ms", "Dr", "Capt", "Col", "Prof", "Rev", "Mme")
     return best.written.replace(best.title, best.title + ".", 1) if short else best.written

@@ -1,6 +1,6 @@
 """How the offline generator words its questions and answers: several ways each, all in one place.
 
-    ask("speaker", rng, quote="Nonsense")  -> "Whose line is this: “Nonsense”?"
+    ask("speaker", rng, quote="Nonsense")  -> "Whose line is this? “Nonsense”"
 
 Key "kind" or "kind.case"; the fields in braces are filled by the kind.
 """
@@ -37,9 +37,9 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "only the chapters' numbers. Assign each title to its chapter.",
     ),
     "speaker": (
-        "Who says: “{quote}”?",
-        "Which character speaks these words: “{quote}”?",
-        "Whose line is this: “{quote}”?",
+        "Who says this? “{quote}”",
+        "Which character speaks these words? “{quote}”",
+        "Whose line is this? “{quote}”",
     ),
     "abbreviation": (
         "What does “{short}” stand for in the text?",
@@ -52,28 +52,29 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Quote the sentence in which “{term}” is defined.",
     ),
     "date": (
-        "Which date is missing from this sentence of the text: “{cloze}”?",
-        "Complete this sentence with the date the text gives: “{cloze}”",
+        "Which date is missing from this sentence of the text? “{cloze}”",
+        "Complete this sentence with the date the text gives. “{cloze}”",
     ),
     "quantity": (
-        "Which figure is missing from this sentence of the text: “{cloze}”?",
-        "Complete this sentence with the quantity the text gives: “{cloze}”",
+        "Which figure is missing from this sentence of the text? “{cloze}”",
+        "Complete this sentence with the quantity the text gives. “{cloze}”",
     ),
     "citation": (
-        "Which work is cited for this statement: “{statement}”? Give its entry in the reference "
-        "list.",
-        "Find the reference behind this sentence: “{statement}”",
+        "Which work is cited for this statement? Give its entry in the reference list. "
+        "“{statement}”",
+        "A citation has been left out of this sentence: “{statement}” Which entry of the reference "
+        "list does it point to?",
     ),
     "order": (
         "Which of these two comes first in the text?\n(A) “{a}”\n(B) “{b}”",
         "Two sentences from the text:\n(A) “{a}”\n(B) “{b}”\nWhich one stands earlier?",
     ),
     "place.chapter": (
-        "In which chapter does this sentence stand: “{sentence}”?",
+        "In which chapter does this sentence stand? “{sentence}”",
         "“{sentence}” In which chapter does the text say so?",
     ),
     "place.section": (
-        "In which section does this sentence stand: “{sentence}”?",
+        "In which section does this sentence stand? “{sentence}”",
         "“{sentence}” Which section of the text says so?",
     ),
     "characters": (
@@ -103,19 +104,20 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Which {parts} begin in the text? List their headings in order.",
     ),
     "list_all.chapters_with": (
-        "In which {parts} does the name “{term}” occur? List all of them, in order.",
-        "List every one of the {parts} in which “{term}” is named.",
+        "In which {parts} does the {what} “{term}” occur? List all of them, in order.",
+        "List every one of the {parts} in which the {what} “{term}” occurs.",
     ),
     "list_all.abbreviations": (
         "List all abbreviations that the text introduces in brackets after their full form, each "
         "with that form.",
     ),
     "list_all.captions": (
-        "List the labels of all figures and tables whose captions stand in the text, in order.",
+        "List the labels of all figures, tables and listings whose captions stand in the text, in "
+        "order.",
     ),
     "what_follows": (
-        "Which sentence comes directly after this one: “{sentence}”?",
-        "What is the next sentence of the text after “{sentence}”?",
+        "Which sentence comes directly after this one? “{sentence}”",
+        "What does the text say right after this sentence? “{sentence}”",
     ),
     "unanswerable.relation": (
         "How is {absent} related to {present}?",

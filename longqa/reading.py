@@ -73,21 +73,34 @@ class Reading:
             if not covered and start > at:
                 self.paragraphs.append(Span(start=at, end=start))
             at = following
+        # one call for the whole text: nupunkt is linear, and slow to start
+        cuts = [end for _, end in nupunkt.sent_spans(text)]
+        next_cut = 0
         for index, paragraph in enumerate(self.paragraphs):
-            self.sentences.extend(self._split(paragraph, index))
+            while next_cut < len(cuts) and cuts[next_cut] <= paragraph.start:
+                next_cut += 1
+            inside = []
+            while next_cut < len(cuts) and cuts[next_cut] < paragraph.end:
+                inside.append(cuts[next_cut])
+                next_cut += 1
+            self.sentences.extend(self._split(paragraph, index, inside))
 
-    def _split(self, paragraph: Span, index: int) -> list[Sentence]:
-        text = self.document.text[paragraph.start : paragraph.end]
+    def _split(self, paragraph: Span, index: int, cuts: list[int]) -> list[Sentence]:
+        text = self.document.text
         found: list[Sentence] = []
-        for start, end in nupunkt.sent_spans(text):
-            piece = text[start:end]
-            start += len(piece) - len(piece.lstrip())
-            end = start + len(piece.strip())
-            if end <= start:
+        start = paragraph.start
+        for end in [*cuts, paragraph.end]:
+            while start < end and text[start].isspace():
+                start += 1
+            stop = end
+            while stop > start and text[stop - 1].isspace():
+                stop -= 1
+            if stop <= start:
                 continue
-            if found and _joins(text[: found[-1].end - paragraph.start], text[start:end]):
-                start = found.pop().start - paragraph.start
-            found.append(Sentence(start + paragraph.start, end + paragraph.start, index))
+            if found and _joins(text[max(0, found[-1].end - 4) : found[-1].end], text[start:stop]):
+                start = found.pop().start
+            found.append(Sentence(start, stop, index))
+            start = end
         return found
 
     def text(self, span: Span | Sentence) -> str:
@@ -118,6 +131,44 @@ class Reading:
         return None
 
     @cached_property
+    def names(self) -> dict[str, list[int]]:
+        """Every word that begins with a capital, with its places; “Fogg’s” counts for “Fogg”."""
+        found: dict[str, list[int]] = {}
+        for match in _CAPITAL.finditer(self.document.text):
+            found.setdefault(match[0], []).append(match.start())
+        return found
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """Every word of the text, case folded, sorted, once."""
+        return sorted(set(_ANY_WORD.findall(self.document.text.casefold())))
+
+    def has_word(self, prefix: str) -> bool:
+        """Whether any word of the text begins like this, whatever the case."""
+        folded = prefix.casefold()
+        index = bisect_left(self.vocabulary, folded)
+        return index < len(self.vocabulary) and self.vocabulary[index].startswith(folded)
+
+    def other_forms(self, word: str) -> list[str]:
+        """How else the text writes a name: in capitals, as a plural, in a compound."""
+        folded = word.casefold()
+        index = bisect_left(self._folded_names, (folded, ""))
+        found = []
+        while index < len(self._folded_names) and self._folded_names[index][0].startswith(folded):
+            found.append(self._folded_names[index][1])
+            index += 1
+        return [name for name in found if name != word]
+
+    @cached_property
+    def _folded_names(self) -> list[tuple[str, str]]:
+        return sorted((name.casefold(), name) for name in self.names)
+
+    @cached_property
+    def small(self) -> frozenset[str]:
+        """Every word the text writes without any capital."""
+        return frozenset(_SMALL.findall(self.document.text))
+
+    @cached_property
     def main_sections(self) -> tuple[Section, ...]:
         """Chapters of a book; the highest sections of a paper that has several."""
         sections = [s for s in self.document.sections if s.kind not in ("front", "back", "part")]
@@ -142,11 +193,13 @@ class Reading:
     @cached_property
     def plain(self) -> frozenset[Sentence]:
         """Sentences that can be quoted by themselves: narrated, complete, of ordinary length."""
-        return frozenset(
-            s
-            for s in self.sentences
-            if 45 <= s.end - s.start <= 320 and _PLAIN.fullmatch(self.text(s))
-        )
+        found = []
+        for s in self.sentences:
+            if 45 <= s.end - s.start <= 320 and _PLAIN.fullmatch(self.text(s)):
+                before = self.document.text[self.paragraphs[s.paragraph].start : s.start]
+                if is_balanced(before):  # else somebody is speaking
+                    found.append(s)
+        return frozenset(found)
 
     def is_complete(self, sentence: Sentence) -> bool:
         """Whether a sentence starts and ends as one and leaves no quotation or bracket open."""
@@ -156,6 +209,9 @@ class Reading:
         return _COMPLETE.fullmatch(text) is not None and is_balanced(text)
 
 
+_CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ]\w*(?![\w-])")
+_ANY_WORD = re.compile(r"\w+")
+_SMALL = re.compile(r"(?<!\w)[a-zà-ÿ]+(?!\w)")
 # One sentence with a capital first and a full stop last, no quotation marks, no markup, no list.
 _PLAIN = re.compile(r"[A-Z][^\"“”«»\n\[\]{}|<>\\*_=#~^$]*[a-zà-ÿ0-9)’%][.!?]")
 _COMPLETE = re.compile(r"[\"“‘'(]?[A-Z][^\n\[\]{}|<>\\*_=#~^]*[.!?…][\"”’')]*")
@@ -172,6 +228,6 @@ def is_balanced(text: str) -> bool:
 
 def _joins(before: str, after: str) -> bool:
     """Whether a cut between two pieces of a paragraph was wrong: the sentence goes on."""
-    if _CLOSED.search(before[-4:]):
+    if _CLOSED.search(before):
         return _GOES_ON.match(after) is not None
     return after[:1].islower() and before[-1:] not in '”"'

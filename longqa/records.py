@@ -85,10 +85,12 @@ class Material:
 class Question:
     """A question with its answer and where the document shows it (document offsets).
 
-    `cuts` are what must be removed from the context: the abstract a summary is compared with.
+    `about` is what it asks about, whatever the phrasing: two questions of a kind about the same
+    thing are duplicates. `cuts` are what must be removed from the context: the abstract, say.
     """
 
     kind: str
+    about: str
     text: str
     answer: str
     evidence: tuple[Span, ...]

@@ -3,7 +3,7 @@
     view = View(material, reading, people)
     view.sentences          the whole sentences inside the window
     view.chapters           chapters or sections whose heading stands inside the window
-    view.occurrences("Hyde")  where a name or term stands, whole words, inside the window
+    view.occurrences("Hyde")  where a name stands inside the window
 
 All offsets are the document's. A view is made per window, before anything is cut from it; kinds
 that need something removed say so (`longqa.kinds`), and the cut is made for their rows alone.
@@ -11,7 +11,6 @@ that need something removed say so (`longqa.kinds`), and the cut is made for the
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
@@ -84,9 +83,15 @@ class View:
         return self.text.count(self.quote(sentence)) == 1
 
     def occurrences(self, term: str) -> list[int]:
-        """Where a term stands as whole words, case as given, in characters of the document."""
-        pattern = re.compile(rf"(?<![\w-]){re.escape(term)}(?![\w-])")
-        return [match.start() + self.start for match in pattern.finditer(self.text)]
+        """Where a capitalised word stands in the view, in characters of the document."""
+        places = self.reading.names.get(term, [])
+        return places[bisect_left(places, self.start) : bisect_left(places, self.end)]
+
+    def is_only_form(self, word: str) -> bool:
+        """Whether the view writes a name in one way only: no capitals, plural, compound."""
+        if word.casefold() in self.reading.small:
+            return False
+        return not any(self.occurrences(form) for form in self.reading.other_forms(word))
 
     def chapter_at(self, offset: int) -> Section | None:
         """The chapter or main section inside whose text a character lies, heading in the window."""

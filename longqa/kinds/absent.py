@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 
 from longqa.phrasings import ask
@@ -13,13 +12,14 @@ from longqa.view import View
 _GIVEN = (
     "Ambrose Lavinia Thaddeus Cordelia Barnaby Rosalind Cuthbert Philippa Lysander Ottilie "
     "Percival Henrietta Cornelius Araminta Leopold Wilhelmina Erasmus Millicent Algernon "
-    "Clementina Septimus Isolde Horatio Theodora Crispin Marguerite Fabian Eudora Gideon Lucasta Jocelyn Hesper"
+    "Clementina Septimus Isolde Horatio Theodora Crispin Marguerite Fabian Eudora Gideon "
+    "Lucasta Jocelyn Hesper"
 ).split()
 _SURNAMES = (
     "Ravensdale Ottershaw Pemberley Quillfeather Thistlewood Marchbanks Fennimore Abernethy "
-    "Castlemain Winterbourne Hollingsworth Penhaligon Dunstable Lockridge Ashgrove Merriweather "
-    "Blackwater Carmichael Featherstone Grantham Hawksworth Inglethorpe Kettleby Lindqvist "
-    "Montclair Nethercott Pelletier Rothwell Stanhope Trevanion Vandermeer Wetherby"
+    "Castlemain Winterbourne Hollingsworth Penhaligon Dunstable Lockridge Ashgrove "
+    "Merriweather Blackwater Carmichael Featherstone Grantham Hawksworth Inglethorpe Kettleby "
+    "Lindqvist Montclair Nethercott Pelletier Rothwell Stanhope Trevanion Vandermeer Wetherby"
 ).split()
 _TERMS = (
     "spectral clustering",
@@ -57,13 +57,12 @@ _TERMS = (
 
 def unanswerable(view: View, rng: random.Random) -> Iterator[Question]:
     """Asks as the other kinds do; the answer says that the text does not say. No evidence."""
-    whole = view.document.text.casefold()
     if view.document.kind == "book":
         names = [f"{given} {last}" for given in _GIVEN for last in rng.sample(_SURNAMES, 2)]
         rng.shuffle(names)
         present = [person.name for person, least, _ in view.people[:6] if least >= 3]
         for name in names:
-            if any(_occurs(part, whole) for part in name.split()):
+            if any(view.reading.has_word(part) for part in name.split()):
                 continue
             # with a character of the book beside it, the question cannot be told from a real one
             key = "relation" if present and rng.random() < 0.6 else "person"
@@ -74,17 +73,14 @@ def unanswerable(view: View, rng: random.Random) -> Iterator[Question]:
         return
     for term in rng.sample(_TERMS, len(_TERMS)):
         words = term.removeprefix("the ").split()
-        if not any(_occurs(word, whole) for word in words if len(word) > 4):
+        if not any(view.reading.has_word(word) for word in words if len(word) > 4):
             yield _question(ask("unanswerable.term", rng, absent=term), term, rng)
-
-
-def _occurs(word: str, whole: str) -> bool:
-    return re.search(rf"\b{re.escape(word.casefold())}", whole) is not None
 
 
 def _question(text: str, absent: str, rng: random.Random) -> Question:
     return Question(
         kind="unanswerable",
+        about=absent,
         text=text,
         answer=ask("unanswerable.answer", rng, absent=absent),
         evidence=(),

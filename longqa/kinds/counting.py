@@ -5,18 +5,25 @@ from __future__ import annotations
 import random
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from longdata.documents import Section, Span
 from longqa.headings import labels, part_name
 from longqa.kinds.scholarly import abbreviations_in
+from longqa.names import TITLES, Person
 from longqa.phrasings import ask
 from longqa.records import Question
 from longqa.view import View
 
 _MOST_LISTED = 40
-_TERM = re.compile(r"(?<![\w.’'/-])(?:[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]{3,})(?![\w’'/-])")
+_TERM = re.compile(r"[A-Z][A-Za-z]*[A-Z][A-Za-z0-9]*|[A-Z][a-z]{3,}")
+# Capitalised, but no names: what papers number, and what addresses are made of.
+_APPARATUS = frozenset(
+    "Figure Figures Table Tables Section Sections Equation Equations Appendix Algorithm Theorem "
+    "Lemma Proposition Definition Corollary Chapter Listing Code University Institute Department "
+    "Center Centre City Laboratory School College International National Sciences Science Journal "
+    "Conference Proceedings Technology Research Press Book Note Step Example Part".split()
+)
 _OPENS = re.compile(r"(?:^|[.!?:;]|[.!?][”\"’')]|[“\"‘'(\[]|\n)\s*$")
 
 
@@ -26,24 +33,35 @@ def terms(view: View) -> list[tuple[str, list[int]]]:
     In a book the names of its people, in a paper acronyms and proper names.
     """
     if view.document.kind == "book":
-        words = {
-            max(person.name.replace(".", "").split(), key=lambda w: (len(w), w))
-            for person, _, _ in view.people
-        }
+        words = {word for person, _, _ in view.people if (word := distinctive(person))}
     else:
-        mid = Counter(
-            m[0]
-            for m in _TERM.finditer(view.text)
-            if not _OPENS.search(view.text[max(0, m.start() - 4) : m.start()])
-        )
-        words = {word for word, n in mid.items() if n >= 3}
+        words = {w for w in view.reading.names if _TERM.fullmatch(w) and w not in _APPARATUS}
     found = []
     for word in sorted(words):
         places = view.occurrences(word)
-        any_case = re.findall(rf"(?i)\b{re.escape(word)}", view.text)
-        if len(word) >= 3 and len(places) == len(any_case) >= 3:
+        if len(places) < 3 or not view.is_only_form(word):
+            continue
+        if view.document.kind == "book" or _is_proper(view, places):
             found.append((word, places))
     return found
+
+
+def distinctive(person: Person) -> str | None:
+    """The longest word of a name that is no title."""
+    words = [w for w in person.name.replace(".", "").split() if w not in TITLES and len(w) >= 3]
+    return max(words, key=lambda w: (len(w), w), default=None)
+
+
+def _is_proper(view: View, places: list[int]) -> bool:
+    """Whether a word mostly stands in mid sentence, and in sentences at all (not in addresses)."""
+    text = view.document.text
+    mid = sum(
+        not _OPENS.search(text[max(0, at - 4) : at])
+        and (sentence := view.reading.sentence_at(at)) is not None
+        and view.reading.is_complete(sentence)
+        for at in places
+    )
+    return mid >= 3 and mid >= 0.5 * len(places)
 
 
 def count(view: View, rng: random.Random) -> Iterator[Question]:
@@ -53,6 +71,7 @@ def count(view: View, rng: random.Random) -> Iterator[Question]:
     for term, places in pool:
         yield Question(
             kind="count",
+            about=term,
             text=ask("count", rng, term=term),
             answer=f"{len(places)} times.",
             evidence=tuple(Span(start=at, end=at + len(term)) for at in places),
@@ -83,6 +102,7 @@ def _mention(
             continue
         yield Question(
             kind=kind,
+            about=term,
             text=ask(kind, rng, term=term),
             answer=view.quote(sentence),
             evidence=(Span(start=sentence.start, end=sentence.end),),
@@ -106,8 +126,9 @@ def _headings(view: View, rng: random.Random) -> Iterator[Question]:
         return  # bare numbers make no list worth asking for
     yield Question(
         kind="list_all",
+        about="headings " + " ".join(named[s] for s in sections),
         text=ask("list_all.headings", rng, parts=part_name(sections[0]) + "s"),
-        answer="\n".join(f"{i}. {_bare(named[s])}" for i, s in enumerate(sections, 1)),
+        answer="\n".join(view.document.heading(s) for s in sections),
         evidence=tuple(
             Span(start=s.start, end=s.body).clipped(view.document.text) for s in sections
         ),
@@ -115,7 +136,11 @@ def _headings(view: View, rng: random.Random) -> Iterator[Question]:
 
 
 def _bare(name: str) -> str:
-    return name.removeprefix("the chapter ").removeprefix("the section ").strip("“”")
+    """“the section “Results”” → Results; a numbered label stays as it is."""
+    for prefix in ("the chapter “", "the section “"):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix).removesuffix("”")
+    return name
 
 
 def _chapters_with(view: View, rng: random.Random) -> Iterator[Question]:
@@ -137,15 +162,28 @@ def _chapters_with(view: View, rng: random.Random) -> Iterator[Question]:
             if 2 <= len(inside) < len(sections):
                 yield Question(
                     kind="list_all",
+                    about=f"chapters with {term}",
                     text=ask(
                         "list_all.chapters_with",
                         rng,
                         term=term,
+                        what="name" if view.document.kind == "book" else "term",
                         parts=part_name(sections[0]) + "s",
                     ),
-                    answer="; ".join(_bare(named[s]) for s in inside) + ".",
+                    answer=_listed([_bare(named[s]) for s in inside]),
                     evidence=tuple(Span(start=at, end=at + len(term)) for at in inside.values()),
                 )
+
+
+def _listed(names: list[str]) -> str:
+    """“Chapters II, IV and VII.”, or the names in a row where they have titles."""
+    numbers = [name.removeprefix("Chapter ").removeprefix("Section ") for name in names]
+    if any("“" in name for name in names) or any(" " in number for number in numbers):
+        return "; ".join(names) + "."
+    if numbers == names:
+        return "; ".join(names) + "."
+    word = names[0].split(" ")[0] + "s"
+    return f"{word} {', '.join(numbers[:-1])} and {numbers[-1]}."
 
 
 def _abbreviations(view: View, rng: random.Random) -> Iterator[Question]:
@@ -153,6 +191,7 @@ def _abbreviations(view: View, rng: random.Random) -> Iterator[Question]:
     if 3 <= len(found) <= _MOST_LISTED:
         yield Question(
             kind="list_all",
+            about="abbreviations",
             text=ask("list_all.abbreviations", rng),
             answer="\n".join(f"{a.short}: {a.long}" for a in found),
             evidence=tuple(Span(start=a.start, end=a.end) for a in found),
@@ -164,6 +203,7 @@ def _captions(view: View, rng: random.Random) -> Iterator[Question]:
     if 3 <= len(captions) <= _MOST_LISTED and len({c.label for c in captions}) == len(captions):
         yield Question(
             kind="list_all",
+            about="captions",
             text=ask("list_all.captions", rng),
             answer=", ".join(c.label for c in captions) + ".",
             evidence=tuple(Span(start=c.start, end=c.end) for c in captions),

@@ -37,8 +37,8 @@ _NUMBER = (
 _UNITS = (
     "miles?|feet|foot|yards?|inches|fathoms?|leagues?|knots|acres?|tons?|pounds?|ounces?|shillings|"
     "pence|guineas|dollars|cents|francs|roubles|rubles|sovereigns|years?|months?|weeks?|days?|"
-    "hours?|minutes?|seconds?|degrees|per cent|percent|men|women|people|persons|soldiers|passengers|horses|"
-    "ships|vessels|guns|houses|rooms|pages|times|metres|meters|kilometres|kilometers|centimetres|"
+    "hours?|minutes?|seconds?|degrees|per cent|percent|men|women|people|persons|soldiers|"
+    "passengers|horses|ships|vessels|guns|houses|rooms|pages|times|metres|meters|kilometres|kilometers|centimetres|"
     "millimetres|gallons|bushels|pints|layers|tokens|parameters|samples|epochs|participants|nodes|"
     "neurons|students|lectures|bytes|bits|GB|MB|KB|GiB|MiB|ms|Hz|kHz|MHz|GHz|trials|iterations|"
     "experiments|images|documents|features|dimensions|classes|tasks|models|cores|threads|processors"
@@ -98,6 +98,7 @@ def _gaps(
             continue
         yield Question(
             kind=kind,
+            about=text,
             text=ask(kind, rng, cloze=f"{before}{GAP}{after}"),
             answer=answer[:1].upper() + answer[1:] + ".",
             evidence=(Span(start=sentence.start, end=sentence.end),),

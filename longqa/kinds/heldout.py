@@ -54,6 +54,7 @@ def _section(
     if evidence:
         yield Question(
             kind=kind,
+            about=kind,
             text=ask(kind, rng),
             answer=answer,
             evidence=evidence,
@@ -95,11 +96,6 @@ def _cut(view: View, start: int, end: int, replacement: str = "") -> Cut:
     return Cut(start=start, end=end, replacement=replacement)
 
 
-_CAPTION_LABEL = re.compile(
-    r"(?:Figure|Fig\.?|Table|Listing|Algorithm)\s*[\dIVX]+[a-z]?\s*[.:|–—-]?\s*"
-)
-
-
 def caption(view: View, rng: random.Random) -> Iterator[Question]:
     """The caption of a figure or table that the text mentions; all captions are removed."""
     captions = [c for c in view.captions if c.label]
@@ -109,7 +105,7 @@ def caption(view: View, rng: random.Random) -> Iterator[Question]:
     cuts = tuple(_cut(view, c.start, c.end) for c in view.captions)
     rng.shuffle(captions)
     for item in captions:
-        answer = _CAPTION_LABEL.sub("", view.quote(item), count=1).strip()
+        answer = _unlabelled(view.quote(item), item.label)
         if not 6 <= len(answer.split()) <= 120 or numbers.count(item.label) != 1:
             continue
         word, _, number = item.label.partition(" ")
@@ -123,11 +119,19 @@ def caption(view: View, rng: random.Random) -> Iterator[Question]:
         if evidence:
             yield Question(
                 kind="caption",
+                about=item.label,
                 text=ask("caption", rng, label=item.label),
                 answer=answer,
                 evidence=tuple(evidence),
                 cuts=cuts,
             )
+
+
+def _unlabelled(text: str, label: str) -> str:
+    """A caption's words without “Figure 3:”, “Fig. 3.” before them."""
+    number = label.split(" ")[-1]
+    start = re.match(rf"\W*[A-Za-z]+\.?\s*{re.escape(number)}\b\W*", text)
+    return text[start.end() :] if start else text.lstrip(" .:|–—-")
 
 
 def outline(view: View, rng: random.Random) -> Iterator[Question]:
@@ -146,6 +150,7 @@ def outline(view: View, rng: random.Random) -> Iterator[Question]:
     )
     yield Question(
         kind="outline",
+        about=" ".join(s.title for s in asked),
         text=ask("outline", rng, count=len(asked)),
         answer="\n".join(f"{i}. {s.title}" for i, s in enumerate(asked, 1)),
         evidence=_beginnings(view, asked),
@@ -169,6 +174,7 @@ def chapter_titles(view: View, rng: random.Random) -> Iterator[Question]:
         return
     yield Question(
         kind="chapter_titles",
+        about=" ".join(ordered),
         text=ask("chapter_titles", rng, titles="; ".join(f"“{t}”" for t in ordered)),
         answer="\n".join(
             f"{part_name(s).capitalize()} {s.number.strip('.')}: “{s.title}”" for s in chapters

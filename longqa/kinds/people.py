@@ -21,10 +21,11 @@ _NAME = (
 )
 _AFTER = re.compile(
     rf"\s(?:(?P<verb>{_PLAIN_VERBS}) {_NAME}|{_NAME.replace('name', 'name2')} "
-    rf"(?P<verb2>{_PLAIN_VERBS})\b)(?P<rest>[^\n]{{0,40}})"
+    rf"(?P<verb2>{_PLAIN_VERBS})\b)(?P<rest>[^\n]{{0,90}})"
 )
 _QUOTE = re.compile(r"“(?P<curly>[^“”\n]{25,300})”|\"(?P<straight>[^\"“”\n]{25,300})\"")
-_TO_ANOTHER = re.compile(r"(?: to| of)? (?:his|her|their|the) ")
+_STARTS = re.compile(r"[A-Z](?![A-Z])")
+_GOES_ON = re.compile(r"[^.!?“\"]*[,;:—-]+ ?[“\"]|[^.!?“\"]*$|[^“\"]{0,40}[“\"][a-z]")
 
 
 def speaker(view: View, rng: random.Random) -> Iterator[Question]:
@@ -50,9 +51,12 @@ def speaker(view: View, rng: random.Random) -> Iterator[Question]:
         line = quote.rstrip(",")
         if len(line.split()) < 5 or _names_in(line, person) or view.text.count(quote) != 1:
             continue
+        if not _STARTS.match(line) or (line != quote and _GOES_ON.match(said["rest"])):
+            continue  # half a sentence: “If I may,” said Tom, “ask you …”
         end = offset + len(match[0]) + said.end() - said.start() - len(said["rest"])
         yield Question(
             kind="speaker",
+            about=line,
             text=ask("speaker", rng, quote=line),
             answer=_full_stop(person.name),
             evidence=(Span(start=offset, end=end),),
@@ -97,6 +101,7 @@ def characters(view: View, rng: random.Random) -> Iterator[Question]:
         names = [person.name for person, _, _ in top]
         yield Question(
             kind="characters",
+            about=" ".join(names),
             text=ask("characters", rng, count={2: "two", 3: "three", 4: "four"}[count]),
             answer=_full_stop(", then ".join(names)),
             evidence=_mentions(view, [person for person, _, _ in top], rng),
@@ -144,6 +149,7 @@ def companions(view: View, rng: random.Random) -> Iterator[Question]:
         chosen = sorted(rng.sample(together, min(4, len(together))))
         yield Question(
             kind="companions",
+            about=people[subject].name,
             text=ask("companions", rng, name=people[subject].name),
             answer=_full_stop(people[best].name),
             evidence=tuple(view.paragraphs[i] for i in chosen),

@@ -84,6 +84,7 @@ def abbreviation(view: View, rng: random.Random) -> Iterator[Question]:
             continue
         yield Question(
             kind="abbreviation",
+            about=item.short,
             text=ask("abbreviation", rng, short=item.short),
             answer=item.long[:1].upper() + item.long[1:] + ".",
             evidence=(Span(start=item.start, end=item.end),),
@@ -129,6 +130,7 @@ def definition(view: View, rng: random.Random) -> Iterator[Question]:
         if seen[term.casefold()] == 1:
             yield Question(
                 kind="definition",
+                about=term,
                 text=ask("definition", rng, term=term),
                 answer=view.quote(sentence),
                 evidence=(Span(start=sentence.start, end=sentence.end),),
@@ -141,6 +143,10 @@ _AUTHOR_YEAR = re.compile(
     r" ?\((?:e\.g\.,? |see )?(?P<author>[A-Z][\w’'-]+)(?: et al\.?| (?:and|&) [A-Z][\w’'-]+)?,? "
     r"\(?(?P<year>(?:19|20)\d\d)[a-z]?\)"
 )
+
+
+# Two sentences in one, mathematics, further citations as raised numbers.
+_NO_STATEMENT = re.compile(r"[a-z)\]]\. [A-Z]|[={}∈↦→≤≥∑⁰¹²³⁴-⁹\\]|\bet al\.\.? ?$")
 
 
 def citation(view: View, rng: random.Random) -> Iterator[Question]:
@@ -165,7 +171,9 @@ def citation(view: View, rng: random.Random) -> Iterator[Question]:
         match = (numbers or names)[0]
         target = by_number.get(match[1]) if numbers else _by_author(view, entries, names[0])
         if target is not None:
-            statement = text[: match.start()] + text[match.end() :]
+            statement = f"{text[: match.start()]}{text[match.end() :]}".replace("..", ".")
+            if _NO_STATEMENT.search(statement):
+                continue
             found.append((sentence, statement, target))
     for sentence, statement, target in spread(
         found, depth=lambda f: view.depth(f[0].start), rng=rng
@@ -175,6 +183,7 @@ def citation(view: View, rng: random.Random) -> Iterator[Question]:
             continue
         yield Question(
             kind="citation",
+            about=statement,
             text=ask("citation", rng, statement=statement),
             answer=cited,
             evidence=(Span(start=sentence.start, end=sentence.end), target),

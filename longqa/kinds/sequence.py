@@ -44,6 +44,7 @@ def order(view: View, rng: random.Random) -> Iterator[Question]:
         first = min(one, other, key=lambda s: s.start)
         yield Question(
             kind="order",
+            about=f"{view.quote(first)} {view.quote(other if first is one else one)}",
             text=ask("order", rng, a=view.quote(one), b=view.quote(other)),
             answer=_verdict(view, one, other, "A" if first is one else "B"),
             evidence=tuple(
@@ -72,6 +73,7 @@ def place(view: View, rng: random.Random) -> Iterator[Question]:
             continue
         yield Question(
             kind="place",
+            about=view.quote(sentence),
             text=ask(f"place.{part_name(chapter)}", rng, sentence=view.quote(sentence)),
             answer=f"In {named[chapter]}.",
             evidence=(
@@ -94,6 +96,7 @@ def what_follows(view: View, rng: random.Random) -> Iterator[Question]:
         if view.is_unique(one):
             yield Question(
                 kind="what_follows",
+                about=view.quote(one),
                 text=ask("what_follows", rng, sentence=view.quote(one)),
                 answer=view.quote(following),
                 evidence=(Span(start=one.start, end=following.end),),
