@@ -1,0 +1,89 @@
+"""The pages in docs/ and the README say what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+import typer
+
+from longdata.readers import READERS
+from longqa.cli import app
+from longqa.dataset import SCHEMA
+from longqa.facts import BuildFacts
+from longqa.questions import ALL, BOOKS, KINDS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+
+
+def _table(page: str, heading: str) -> Iterator[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n{heading}\n", 1)[1]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows
+    first = text.splitlines().index(rows[0])
+    for line in text.splitlines()[first + 2 :]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_table_of_kinds_is_the_taxonomy() -> None:
+    of = {ALL: "all", BOOKS: "books"}
+    expected = [
+        [f"`{name}`", kind.asks, kind.basis, of.get(kind.of, "papers")]
+        for name, kind in KINDS.items()
+    ]
+    assert list(_table("docs/build.md", "## Question kinds")) == expected
+
+
+def test_the_table_of_columns_is_the_schema() -> None:
+    rows = list(_table("docs/formats.md", "## A row"))
+    assert [row[0].strip("`") for row in rows] == SCHEMA.names
+    words = {"list of structs": "list", "struct of bools": "struct"}
+    for (name, kind, _), field in zip(rows, SCHEMA, strict=True):
+        assert str(field.type).startswith(words.get(kind, kind)), name
+
+
+def test_the_table_of_build_json_has_every_key() -> None:
+    rows = _table("docs/formats.md", "## build.json")
+    named = [key for row in rows for key in re.findall(r"`(\w+)`", row[0])]
+    assert named == list(get_type_hints(BuildFacts))
+
+
+def test_every_format_that_is_read_has_its_line() -> None:
+    text = (ROOT / "docs" / "readers.md").read_text(encoding="utf-8")
+    assert [suffix for suffix in READERS if f"`{suffix}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_and_command_on_a_page_exists(page: str) -> None:
+    command = typer.main.get_command(app)
+    commands = getattr(command, "commands")  # noqa: B009  # click's group, not typed here
+    options = {o for c in commands.values() for p in c.params for o in p.opts} | {"--help"}
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for line in re.findall(r"longqa (?:build|inspect|kinds)\b[^\n`]*", text):
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", line)) <= options, line
+    for code in re.findall(r"`(--[a-z-]+)[^`]*`", text):
+        assert code in options, code
+    assert set(re.findall(r"\n(?:longqa|    longqa) (\w+)", text)) <= set(commands)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)[^)]*\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_target_of_make_on_a_page_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"(?m)^([a-z]+):", makefile))
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        named = " ".join(re.findall(r"(?:^|`)make ([a-z ]+?)(?=[`#\n]|  )", text, re.MULTILINE))
+        assert set(named.split()) <= targets, page
