@@ -133,7 +133,7 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "How does the text define “{absent}”?",
         "What does the text report about {absent}?",
         "What role does {absent} play in this work?",
-        "In which section is {absent} introduced?",
+        "In which section does the text introduce {absent}?",
     ),
     "unanswerable.answer": (
         "The text does not mention {absent}, so it gives no answer to this.",

@@ -96,6 +96,13 @@ def _cut(view: View, start: int, end: int, replacement: str = "") -> Cut:
     return Cut(start=start, end=end, replacement=replacement)
 
 
+# Where a reader lost the end: a comma, a small word, or a second sentence without its full stop.
+_CUT_SHORT = re.compile(
+    r"[,;:(-]$|\b(?:the|an?|of|and|or|in|on|to|for|with|by|from|not|also|is|are|were|was|that)$"
+    r"|[a-z)]\. [A-Z].*[^.!?)\]”]$"
+)
+
+
 def caption(view: View, rng: random.Random) -> Iterator[Question]:
     """The caption of a figure or table that the text mentions; all captions are removed."""
     captions = [c for c in view.captions if c.label]
@@ -106,7 +113,11 @@ def caption(view: View, rng: random.Random) -> Iterator[Question]:
     rng.shuffle(captions)
     for item in captions:
         answer = _unlabelled(view.quote(item), item.label)
-        if not 6 <= len(answer.split()) <= 120 or numbers.count(item.label) != 1:
+        if (
+            _CUT_SHORT.search(answer)
+            or not 6 <= len(answer.split()) <= 120
+            or numbers.count(item.label) != 1
+        ):
             continue
         word, _, number = item.label.partition(" ")
         short = rf"(?:{word}s?|{word[:3]}s?\.)"

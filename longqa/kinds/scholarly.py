@@ -21,7 +21,7 @@ from longqa.spreading import spread
 from longqa.view import View
 
 _SHORT = re.compile(r"\((?P<short>[A-Z][A-Za-z0-9&/-]{1,9})\)")
-_WORD = re.compile(r"[A-Za-z][a-z]*|[A-Z]+|\d+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Za-z][a-z]*|\d+")
 _SMALL_WORDS = frozenset("of the and for in on to a an with by from".split())
 
 
@@ -71,6 +71,8 @@ def long_form(before: str, short: str) -> str | None:
             return None
         index -= 1
     long = before[-120:][words[index + 1].start() :]
+    if words[index + 1][0].lower() in _SMALL_WORDS:
+        return None
     if "\n" in long or re.search(r"[.;:!?()\[\]]", long) or len(long.split()) < 2:
         return None
     return long
@@ -145,8 +147,12 @@ _AUTHOR_YEAR = re.compile(
 )
 
 
-# Two sentences in one, mathematics, further citations as raised numbers.
-_NO_STATEMENT = re.compile(r"[a-z)\]]\. [A-Z]|[={}∈↦→≤≥∑⁰¹²³⁴-⁹\\]|\bet al\.\.? ?$")
+# Two sentences in one, mathematics, citations as raised numbers, author and year, a hole left by
+# the citation: “as shown in.”
+_NO_STATEMENT = re.compile(
+    r"[a-z)\]]\. [A-Z]|[={}∈↦→≤≥∑⁰¹²³⁴-⁹\\]|\bet al\.\.? ?$"
+    r"|\((?:19|20)\d\d[a-z]?\)|\b(?:in|by|from|see|of|and|to|with|than|as|e\.g\.|cf\.) ?[).,;]"
+)
 
 
 def citation(view: View, rng: random.Random) -> Iterator[Question]:
