@@ -1,6 +1,6 @@
 """Where a text may be cut so that its tokens are those of the parts, put one after the other.
 
-A cut stands just before a single space between two letters, digits or marks:
+A cut stands just before a single space between letters, digits or marks:
 
     "… at the last| minute of the day| he …"       pieces "… at the last", " minute of the day", …
 
@@ -15,7 +15,7 @@ own description (its tokenizer.json); `find_rule` reads it and knows two familie
   that do stand before a "▁" in some entry are taken out of the rule.
 
 Tokenizers of the second family put a "▁" before a text. So a piece is encoded without its leading
-space, and the tokenizer puts it back (`CutRule.skip` is 1):
+space, and the tokenizer puts it back (`CutRule.space` is ""):
 
     count("at the last minute") == count("at the last") + count("minute")
 
@@ -41,7 +41,8 @@ _NOT_LETTERS = {chr(code) for code in range(0x0482, 0x048A)}  # Cyrillic signs a
 _WORD_CHARACTERS = frozenset(
     chr(code) for pair in _RANGES.split() for code in range(ord(pair[0]), ord(pair[1]) + 1)
 ) - frozenset(_NOT_LETTERS)
-_MARKS = frozenset(".,;:!?)'\"’”")
+_MARKS = frozenset(".,;:!?)]'\"’”—–…»")
+_OPENING = frozenset("([\"'“‘«—–")
 
 _CONTRACTIONS = frozenset({"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"})
 _LOWER, _UPPER = r"\p{Ll}\p{Lm}\p{Lo}\p{M}", r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}"
@@ -81,21 +82,22 @@ _PROBE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutRule:
-    """Safe positions of one tokenizer; a position is the offset of the space.
+    """The safe cuts of one tokenizer; a cut's position is the offset of its space.
 
-    The characters before, at and after the position decide, so it stays safe in any text that
-    keeps these three. A piece runs from `position + skip` to the next position.
+    The characters before, at and after it decide, so a cut stays safe in any text that keeps these
+    three. `space` is what has to stand before a piece from behind a cut when it is encoded alone.
     """
 
-    pattern: re.Pattern[str]
-    skip: int
+    pattern: re.Pattern[str]  # matches the space
+    space: str  # " ", or "" where the tokenizer puts it there itself
 
-    def positions(self, text: str, every: int) -> Iterator[int]:
-        """Safe positions of `text`, in order, at least `every` characters apart."""
-        at = every
-        while (match := self.pattern.search(text, at)) is not None:
-            yield match.start()
-            at = match.start() + every
+    def positions(self, text: str, start: int) -> Iterator[int]:
+        """The safe cuts of `text` at or after `start`, in order."""
+        return (match.start() for match in self.pattern.finditer(text, start))
+
+    def split(self, text: str) -> list[str]:
+        """`text` cut at every safe cut; the spaces of the cuts are left out."""
+        return self.pattern.split(text)
 
 
 class _UnsafeError(Exception):
@@ -114,10 +116,9 @@ def find_rule(tokenizer: Tokenizer) -> CutRule | str:
 
 
 def holds(tokenizer: Tokenizer, rule: CutRule, text: str) -> bool:
-    """Whether cutting `text` at every position gives exactly the ids of the whole."""
-    cuts = list(rule.positions(text, 1))
-    starts = [0, *(cut + rule.skip for cut in cuts)]
-    pieces = [text[a:b] for a, b in zip(starts, [*cuts, len(text)], strict=True)]
+    """Whether cutting `text` at every safe cut gives exactly the ids of the whole."""
+    first, *others = rule.split(text)
+    pieces = [first, *(rule.space + piece for piece in others)]
     whole, *parts = tokenizer.encode_batch_fast([text, *pieces], add_special_tokens=False)
     return list(whole.ids) == [token for part in parts for token in part.ids]
 
@@ -134,7 +135,7 @@ def _rule(tokenizer: Tokenizer, spec: dict[str, Any]) -> CutRule:
     prepends = _prepends(steps)
     words = _steps(spec["pre_tokenizer"], "pretokenizers")
     left = set(_WORD_CHARACTERS | _MARKS)
-    right = set(_WORD_CHARACTERS)
+    right = set(_WORD_CHARACTERS | _OPENING)
     splits, metaspace = _splits_before_space(words)
     if words and prepends is not None:
         raise _UnsafeError("its normaliser writes ▁ for spaces and its pre-tokenizer comes after")
@@ -156,9 +157,9 @@ def _rule(tokenizer: Tokenizer, spec: dict[str, Any]) -> CutRule:
         right.discard(bare[0])
     if not left or not right:
         raise _UnsafeError("its added tokens begin or end with every letter")
-    return CutRule(
-        pattern=re.compile(f"(?<={_class(left)}) (?={_class(right)})"), skip=int(bool(prepends))
-    )
+    # The space comes first in the pattern, so that the search jumps from space to space.
+    pattern = re.compile(f" (?<={_class(left)} )(?={_class(right)})")
+    return CutRule(pattern=pattern, space="" if prepends else " ")
 
 
 def _steps(spec: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:

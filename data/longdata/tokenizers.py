@@ -6,9 +6,10 @@
     ruler.count(["Read this.\n", (1000, 64_000), "\nWhat is it about?"])
         == tokenizer.count("Read this.\n" + document.text[1000:64_000] + "\nWhat is it about?")
 
-`Ruler` encodes a document once, in pieces cut where no token can stand (`safe_cuts`), and keeps the
-running sum. A span is then two short ends to encode and one difference. Where a tokenizer has no
-known safe cuts, every count encodes in full: `ruler.exact_by` says "full" instead of "pieces".
+`Ruler` cuts a document wherever no token can stand (`safe_cuts`: at nearly every space), counts
+each distinct piece once and keeps the running sum. A span is then two short ends, counted piece by
+piece out of a dictionary, and one difference. Where a tokenizer has no known safe cuts, every count
+encodes in full: `ruler.exact_by` says "full" instead of "pieces".
 
 Processes: `tokenizers` keeps a thread pool, and a fork after the pool has started can hang. Call
 `single_threaded()` first thing in the parent and in workers.
@@ -16,35 +17,30 @@ Processes: `tokenizers` keeps a thread pool, and a fork after the pool has start
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
 import os
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
+from tokenizers import Encoding
 from tokenizers import Tokenizer as HFTokenizer
 
-from longdata.errors import UserError
+from longdata.errors import SourceError
 from longdata.safe_cuts import CutRule, find_rule
-from longdata.sentencepiece_model import read_model, to_tokenizer
+from longdata.tokenizer_files import find_file, read_file
 
 DEFAULT_NAME = "mistral-7b-v0.1"
-LARGEST_FILE = 256 * 2**20  # bytes; the largest published tokenizer.json are about 35 MB
-BOS_TOKENS = ("<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>")
-EOS_TOKENS = ("</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>", "<|im_end|>")
 
-PIECE = 1_000  # characters between two cuts; the ends of a span are about half of it
-BATCH = 256  # pieces encoded in one call; bounds the memory that the encodings take
-CHECK_EVERY = 100_000  # characters per check that pieces and whole agree
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_ALLOWED = "a folder with tokenizer.json or tokenizer.model, one of these files, or a Hub id"
+EVERY = 1_000  # characters between two remembered cuts; the ends of a span are half of it
+BLOCK = 1_000_000  # characters of a document that are in pieces at one time
+BATCH = 256  # texts encoded in one call; bounds the memory that the encodings take
+LARGEST_PIECE = 6_000_000  # bytes; encoding takes 100 to 300 bytes of memory for each
+CHECK_EVERY = 300_000  # characters per check that pieces and whole agree
+MOST_KNOWN = 400_000  # pieces whose counts are kept from document to document, about 40 MB
+LONGEST_KNOWN = 64  # characters
 
 
 def single_threaded() -> None:
@@ -79,50 +75,62 @@ class Tokenizer:
 
     @classmethod
     def load(cls, name: str | Path | None = None) -> Tokenizer:
-        """The tokenizer `name` means; None is the default, which needs no network.
+        """The tokenizer `name` means: a folder, a file, a Hub id; None is the default, offline.
 
         Raises UserError when there is none of that name or its file is damaged.
         """
-        if name is None:
-            return _from_file(_default_file(), DEFAULT_NAME)
-        path = Path(name)
-        if path.is_dir():
-            for file in ("tokenizer.json", "tokenizer.model"):
-                if (path / file).is_file():
-                    return _from_file(path / file, str(name))
-            raise _refusal(f"{name}, a folder without tokenizer.json and tokenizer.model")
-        if path.is_file():
-            return _from_file(path, str(name))
-        if path.suffix in (".json", ".model") or not _HUB_ID.fullmatch(str(name)):
-            raise _refusal(f"{name}, which is no file or folder here")
-        return _from_file(_from_hub(str(name)), str(name))
+        called = DEFAULT_NAME if name is None else str(name)
+        file = read_file(find_file(name), called)
+        return cls(
+            name=called,
+            fingerprint=file.fingerprint,
+            vocab_size=file.hf.get_vocab_size(with_added_tokens=True),
+            bos_id=file.bos[0] if file.bos else None,
+            bos_token=file.bos[1] if file.bos else None,
+            eos_id=file.eos[0] if file.eos else None,
+            eos_token=file.eos[1] if file.eos else None,
+            tokens_added_per_row=file.hf.num_special_tokens_to_add(False),
+            hf=file.hf,
+        )
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, without special tokens around it."""
-        return list(self.hf.encode(text, add_special_tokens=False).ids)
+        """The ids of `text`, without special tokens around it; raises like `count`."""
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` of each text."""
-        encoded = self.hf.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [list(encoding.ids) for encoding in encoded]
+        return [list(encoding.ids) for encoding in self._encodings(texts)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens written out."""
         return self.hf.decode(list(ids), skip_special_tokens=False)
 
     def count(self, text: str) -> int:
-        """len(encode(text))."""
+        """len(encode(text)). Raises SourceError for a str that is no Unicode text."""
         return self.count_many([text])[0]
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """`count` of each text."""
-        encoded = self.hf.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(encoding) for encoding in encoded]
+        return [len(encoding) for encoding in self._encodings(texts)]
+
+    def _encodings(self, texts: Sequence[str]) -> Iterator[Encoding]:
+        for first in range(0, len(texts), BATCH):
+            batch = list(texts[first : first + BATCH])
+            try:
+                yield from self.hf.encode_batch_fast(batch, add_special_tokens=False)
+            except TypeError:
+                _refuse_half_characters(batch)
+                raise
 
     @cached_property
     def cut_rule(self) -> CutRule | str:
         """Where texts may be cut for this tokenizer, or the reason why nowhere."""
         return find_rule(self.hf)
+
+    @cached_property
+    def known(self) -> dict[str, int]:
+        """Pieces that stand behind a safe cut, without the space -> their tokens with it."""
+        return {}
 
 
 class Ruler:
@@ -130,43 +138,80 @@ class Ruler:
 
     `exact_by` is "pieces" or "full"; `why_full` is the reason for "full" and else "".
     `total` is the number of tokens of the whole document.
+
+    Raises SourceError for a document that has no Unicode text, or that cannot be cut for many
+    millions of characters, which takes more memory to count than a worker may use.
     """
 
     def __init__(self, tokenizer: Tokenizer, text: str) -> None:
         self.tokenizer = tokenizer
         self.text = text
-        self._cuts: list[int] = []
-        self._skip = 0
         rule = tokenizer.cut_rule
+        self._rule = None if isinstance(rule, str) else rule
         self.why_full = rule if isinstance(rule, str) else ""
-        if not isinstance(rule, str):
-            self._cuts = list(rule.positions(text, PIECE))
-            self._skip = rule.skip
         self._measure()
         if not self._agrees_with_whole():
             self.why_full = "the tokens of this document are not those of its pieces"
-            self._cuts = []
+            self._rule = None
             self._measure()
         self.exact_by = "full" if self.why_full else "pieces"
 
     def _measure(self) -> None:
-        counts = list(self._piece_counts())
-        self.total = sum(counts)
-        self._before = list(accumulate(counts[:-1]))  # tokens of text[:cut], for each cut
+        """Remember about every EVERY characters a cut, and how many tokens stand before it."""
+        self._cuts: list[int] = []
+        self._before: list[int] = []
+        self.total = 0
+        start = 0
+        while start <= len(self.text):
+            end = self._block_end(start)
+            pieces = self._pieces(self.text[start:end])
+            cuts = start - 1 + np.cumsum(np.fromiter(map(len, pieces), np.int64) + 1)
+            before = self.total + np.cumsum(self._counts(pieces, at_start=start == 0))
+            changes = np.diff(cuts // EVERY, prepend=start // EVERY) > 0
+            kept = np.flatnonzero(changes & (cuts < len(self.text)))
+            self._cuts.extend(cuts[kept].tolist())
+            self._before.extend(before[kept].tolist())
+            self.total = int(before[-1])
+            start = end + 1  # behind the space of the cut
 
-    def _piece_counts(self) -> Iterator[int]:
-        starts = [0, *(cut + self._skip for cut in self._cuts)]
-        ends = [*self._cuts, len(self.text)]
-        for first in range(0, len(starts), BATCH):
-            bounds = zip(starts[first : first + BATCH], ends[first : first + BATCH], strict=True)
-            yield from self.tokenizer.count_many([self.text[a:b] for a, b in bounds])
+    def _block_end(self, start: int) -> int:
+        if self._rule is None:
+            return len(self.text)
+        return next(self._rule.positions(self.text, start + BLOCK), len(self.text))
+
+    def _pieces(self, text: str) -> list[str]:
+        return [text] if self._rule is None else self._rule.split(text)
+
+    def _counts(self, pieces: list[str], *, at_start: bool) -> list[int]:
+        """Tokens of each piece; with `at_start` nothing stands before the first, else a cut."""
+        if at_start and (self._rule is None or self._rule.space):
+            _refuse_too_long(pieces[:1])
+            return [self.tokenizer.count(pieces[0]), *self._counts(pieces[1:], at_start=False)]
+        known = self.tokenizer.known
+        new = [piece for piece in dict.fromkeys(pieces) if piece not in known]
+        if not new:
+            return [known[piece] for piece in pieces]
+        _refuse_too_long(new)
+        if len(known) + len(new) > MOST_KNOWN:
+            known.clear()
+            new = list(dict.fromkeys(pieces))
+        space = self._rule.space if self._rule else ""
+        counts = self.tokenizer.count_many([space + piece for piece in new])
+        known.update(zip(new, counts, strict=True))
+        result = [known[piece] for piece in pieces]
+        for piece in new:
+            if len(piece) > LONGEST_KNOWN:
+                del known[piece]
+        return result
 
     def _agrees_with_whole(self) -> bool:
-        """Spot check: three pieces together, encoded as one, every CHECK_EVERY characters."""
-        every = max(3, CHECK_EVERY // PIECE)
-        for first in range(0, len(self._cuts) - 3, every):
-            whole = self.text[self._cuts[first] + self._skip : self._cuts[first + 3]]
-            if self.tokenizer.count(whole) != self._before[first + 3] - self._before[first]:
+        """Spot check: some 3,000 characters, encoded as one, in every CHECK_EVERY characters."""
+        if self._rule is None:
+            return True
+        for first in range(0, len(self._cuts) - 3, CHECK_EVERY // EVERY):
+            whole = self.text[self._cuts[first] + 1 : self._cuts[first + 3]]
+            counted = self.tokenizer.count(self._rule.space + whole)
+            if counted != self._before[first + 3] - self._before[first]:
                 return False
         return True
 
@@ -177,7 +222,7 @@ class Ruler:
         outside the document.
         """
         inside = 0
-        ends: list[str] = []  # strings between safe cuts, whole in themselves
+        ends: list[str] = []  # between safe cuts or the row's own ends
         open_end: list[str] = []
         for part in parts:
             if isinstance(part, str):
@@ -194,9 +239,12 @@ class Ruler:
                 continue
             ends.append("".join([*open_end, self.text[start : self._cuts[first]]]))
             inside += self._before[last] - self._before[first]
-            open_end = [self.text[self._cuts[last] + self._skip : end]]
+            open_end = [self.text[self._cuts[last] + 1 : end]]
         ends.append("".join(open_end))
-        return inside + sum(self.tokenizer.count_many(ends))
+        return inside + sum(
+            sum(self._counts(self._pieces(text), at_start=index == 0))
+            for index, text in enumerate(ends)
+        )
 
     def tokens_before(self, offset: int) -> int:
         """About how many tokens text[:offset] has: exact at cuts, in proportion between them."""
@@ -254,104 +302,20 @@ def _last_true(holds: Callable[[int], bool], guess: int, low: int, high: int) ->
     return yes
 
 
-def _refusal(given: str) -> UserError:
-    return UserError(
-        f"got --tokenizer {given}; allowed: {_ALLOWED}; "
-        "fix: check the name, or leave it out for the default"
-    )
+def _refuse_too_long(pieces: list[str]) -> None:
+    for piece in pieces:
+        if 4 * len(piece) > LARGEST_PIECE and len(piece.encode(errors="replace")) > LARGEST_PIECE:
+            raise SourceError(
+                "too long to count",
+                f"{len(piece):,} characters in which this tokenizer gives no place to cut",
+            )
 
 
-def _default_file() -> Path:
-    spec = importlib.util.find_spec("mistral_common")  # finds the package without importing it
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        file = Path(folder) / "data" / "tokenizer.model.v1"
-        if file.is_file():
-            return file
-    raise UserError(
-        "got no --tokenizer, and the package that holds the default one is missing; allowed: "
-        f"{_ALLOWED}; fix: pip install 'mistral-common>=1.8'"
-    )
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import hf_hub_download  # slow to import
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
-
-    for file in ("tokenizer.json", "tokenizer.model"):
+def _refuse_half_characters(texts: Sequence[str]) -> None:
+    for text in texts:
         try:
-            return Path(hf_hub_download(name, file))
-        except EntryNotFoundError as why:
-            # Raised for a missing file, and by its subclass when there is no network.
-            if "LocalEntryNotFound" in type(why).__name__:
-                raise _refusal(f"{name}, which is not here, and the Hub cannot be reached") from why
-        except (HfHubHTTPError, HFValidationError, OSError) as why:
-            line = str(why).strip().splitlines()[0] if str(why).strip() else type(why).__name__
-            raise _refusal(f"{name}, which the Hub does not give ({line})") from why
-    raise _refusal(f"{name}, which has neither tokenizer.json nor tokenizer.model on the Hub")
-
-
-def _from_file(path: Path, name: str) -> Tokenizer:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise _refusal(f"{name}, a file of {path.stat().st_size:,} bytes")
-        data = path.read_bytes()
-    except OSError as why:
-        raise _refusal(f"{name}, which cannot be read ({why.strerror})") from why
-    fingerprint = hashlib.sha256(data).hexdigest()
-    if data.lstrip()[:1] == b"{":
-        hf = _parse_json(data, name)
-        bos, eos = _special_tokens(hf, path.parent)
-    else:
-        model = read_model(data, name)
-        hf = to_tokenizer(model, name)
-        bos, eos = model.control(*BOS_TOKENS), model.control(*EOS_TOKENS)
-    hf.no_truncation()  # a tokenizer.json may carry a maximum length: counts would stop there
-    hf.no_padding()
-    return Tokenizer(
-        name=name,
-        fingerprint=fingerprint,
-        vocab_size=hf.get_vocab_size(with_added_tokens=True),
-        bos_id=bos[0] if bos else None,
-        bos_token=bos[1] if bos else None,
-        eos_id=eos[0] if eos else None,
-        eos_token=eos[1] if eos else None,
-        tokens_added_per_row=hf.num_special_tokens_to_add(False),
-        hf=hf,
-    )
-
-
-def _parse_json(data: bytes, name: str) -> HFTokenizer:
-    try:
-        return HFTokenizer.from_str(data.decode("utf-8"))
-    except BaseException as why:  # the library raises bare Exception, and panics for odd input
-        if not isinstance(why, Exception) and type(why).__name__ != "PanicException":
-            raise
-        line = (str(why).strip().splitlines() or [type(why).__name__])[0][:200]
-        raise _refusal(f"{name}, which is no tokenizer.json ({line})") from why
-
-
-def _special_tokens(
-    hf: HFTokenizer, folder: Path
-) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """BOS and EOS as (id, text): from tokenizer_config.json, else by their usual names."""
-    try:
-        config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        config = {}
-
-    special = {token.content for token in hf.get_added_tokens_decoder().values() if token.special}
-
-    def find(key: str, usual: tuple[str, ...]) -> tuple[int, str] | None:
-        if isinstance(config, dict) and key in config:
-            value = config[key]
-            text = value.get("content") if isinstance(value, dict) else value
-            candidates = [text] if isinstance(text, str) else []
-        else:
-            candidates = [text for text in usual if text in special]
-        for text in candidates:
-            token = hf.token_to_id(text)
-            if token is not None:
-                return token, text
-        return None
-
-    return find("bos_token", BOS_TOKENS), find("eos_token", EOS_TOKENS)
+            text.encode()
+        except UnicodeEncodeError as why:
+            raise SourceError(
+                "damaged", f"half a character at {why.start:,}: {why.reason}"
+            ) from why
