@@ -19,7 +19,7 @@ help: ## list the targets
 setup: $(DEV) ## install the project and its developer tools into .venv
 
 demo: $(CORE) ## build a dataset from examples/ and say where it is
-	$(BIN)/longqa build examples --out $(DEMO) --license CC0-1.0
+	$(BIN)/longqa build examples --out $(DEMO)
 	@echo
 	@echo "dataset: $(abspath $(DEMO))  (datasets.load_dataset reads this folder)"
 	@echo "page:    $(abspath $(DEMO))/report.html  (open it in a browser)"

@@ -58,7 +58,10 @@ def _modules(package: str) -> Iterator[Path]:
 
 
 def _imported(path: Path, *, top_level_only: bool = False) -> set[str]:
-    """Top names of the modules a file imports, anywhere in it or at its top level only."""
+    """Top names of the modules a file imports, anywhere in it or at its top level only.
+
+    A package whose files are used without importing it counts as well: find_spec("name").
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = list(tree.body) if top_level_only else list(ast.walk(tree))
     names: set[str] = set()
@@ -68,6 +71,8 @@ def _imported(path: Path, *, top_level_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             assert node.level == 0, f"{path.name}: imports are absolute in this project"
             names.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
+            names.update(arg.value for arg in node.args if isinstance(arg, ast.Constant))
     return names
 
 
