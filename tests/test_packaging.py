@@ -72,7 +72,7 @@ def _imported(path: Path, *, top_level_only: bool = False) -> set[str]:
             assert node.level == 0, f"{path.name}: imports are absolute in this project"
             names.add(node.module.partition(".")[0])
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
-            names.update(arg.value for arg in node.args if isinstance(arg, ast.Constant))
+            names.update(str(arg.value) for arg in node.args if isinstance(arg, ast.Constant))
     return names
 
 
