@@ -197,6 +197,7 @@ def build(order: Order, progress: Progress) -> Built:
                 "rejected": _reasons(d.said.rejected for d in documents),
                 "timing": _durations(timing),
             }
+            _must_balance(facts)
             write_file(stage / FILE_NAME, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
             write_card(stage, facts, files, statistics)
             progress.phase("writing the report")
@@ -346,7 +347,7 @@ def _write_rows(
                 writers[split].write(row)
                 statistics.add({**row, "split": split})
     digest = hashlib.sha256("\n".join(sorted(wordings)).encode()).hexdigest()
-    all_wordings = wordings.pop() if len(wordings) == 1 else digest[:16]
+    all_wordings = wordings.pop() if len(wordings) == 1 else digest
     files = [writers[split].files for split in SPLITS]
     return statistics, files, {**generator, "prompt_sha": all_wordings}
 
@@ -386,6 +387,17 @@ def _said(skip: Skip, order: Order, progress: Progress) -> Skip:
 
 def _is_loss(skip: Skip) -> bool:
     return skip.is_loss and skip.reason != "duplicate"
+
+
+def _must_balance(facts: BuildFacts) -> None:
+    """For every kind, asked = kept + missing; anything else is a bug of the generator."""
+    missing: Counter[str] = Counter()
+    for entry in facts["missing"]:
+        missing[entry["kind"]] += entry["count"]
+    for kind in sorted({*facts["requested"], *facts["kept"], *missing}):
+        asked, kept = facts["requested"].get(kind, 0), facts["kept"].get(kind, 0)
+        if asked != kept + missing[kind]:
+            raise ValueError(f"{kind}: asked {asked}, kept {kept}, missing {missing[kind]}")
 
 
 def _nothing(documents: Sequence[_Document], skips: Sequence[Skip]) -> UserError:

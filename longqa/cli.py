@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from longqa.facts import SplitName
 
 Number = TypeVar("Number", int, float)
+DEFAULT_PER_DOCUMENT = 80
 OK, SKIPPED, USER_ERROR, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -46,6 +47,11 @@ def main() -> NoReturn:
         app()
     except UserError as error:
         _fail(str(error), USER_ERROR)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        _fail("a bug in longqa: please report the lines above", BUG)
     sys.exit(OK)
 
 
@@ -106,7 +112,10 @@ def build(
         ),
     ] = None,
     per_document: Annotated[
-        int | None, typer.Option(help="Questions asked of each document. Default: 80.", metavar="N")
+        int | None,
+        typer.Option(
+            help=f"Questions asked of each document. Default: {DEFAULT_PER_DOCUMENT}.", metavar="N"
+        ),
     ] = None,
     kinds: Annotated[
         str | None,
@@ -172,17 +181,18 @@ def build(
     if offline:
         _stay_offline()
     asked = _kinds(kinds)
-    if per_document is not None and any(asked.values()):
+    exact = sum(count or 0 for count in asked.values())
+    if per_document is not None and exact:
         raise UserError(
             "got --per-document together with exact counts in --kinds; allowed: one of the two; "
             "fix: leave --per-document out"
         )
+    if per_document is None:
+        per_document = exact or DEFAULT_PER_DOCUMENT
     recipe = Recipe(
         ctx=tuple(_numbers("--ctx", ctx, int, "8192,16384")),
         shares=tuple(_numbers("--ctx-shares", ctx_shares, float, "2,1,1")) if ctx_shares else (),
-        per_document=per_document
-        if per_document is not None
-        else (sum(count or 0 for count in asked.values()) or Recipe.per_document),
+        per_document=per_document,
         kinds=asked,
         tokenizer=tokenizer,
         seed=seed,

@@ -21,7 +21,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from longdata.atomic import cannot_write, exchange, finish_exchange, remove_parts, sync_tree
+from longdata.atomic import (
+    cannot_write,
+    disk_errors,
+    exchange,
+    finish_exchange,
+    remove_parts,
+    sync_tree,
+)
 from longdata.errors import UserError
 
 WORK = ".work"
@@ -91,7 +98,7 @@ class Folder:
         """An empty folder to write a dataset to, which replaces the old one when the block ends."""
         beside = _stage_of(self.path)
         stage = beside if self._can_be_renamed() else self.path / WORK / "new"
-        try:
+        with disk_errors(stage):
             try:
                 stage.mkdir()
                 shutil.copymode(self.path, stage)
@@ -105,8 +112,6 @@ class Folder:
                 self._swap(stage)
             else:
                 self._move_in(stage)
-        except OSError as error:
-            raise cannot_write(stage, error) from error
 
     def _swap(self, stage: Path) -> None:
         (stage / WORK).mkdir()

@@ -84,7 +84,7 @@ class Counting(Progress):
         pairs = self.pairs + sum(questions for _, questions in under_way)
         documents = self.documents + sum(documents for documents, _ in under_way)
         parts = [f"{self.num_done + self.num_failed} of {self.to_do} sources"]
-        if documents > self.num_done:
+        if documents > self.num_done + len(under_way):
             parts.append(f"{documents:,} documents")
         parts.append(f"{pairs:,} pairs")
         if self.num_failed:
@@ -136,6 +136,7 @@ class Lines(Counting):
     def end(self) -> None:
         if self.to_do:
             self._print(self.sentence())
+        self.to_do = 0
 
     def _sometimes(self) -> None:
         if self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from longdata.atomic import cannot_write, writing
+from longdata.atomic import disk_errors, writing
 from longdata.documents import Document
 from longdata.errors import SourceError
 from longdata.readers import read_source
@@ -52,17 +52,20 @@ _NOT_IN_UNITS = frozenset(
         "__main__",
         "build",
         "card",
+        "charts",
         "cli",
         "facts",
         "folder",
         "overview",
         "progress",
         "report",
+        "report_overview",
         "splits",
         "summary",
         "workers",
     )
 )
+_NO_CODE = (".pyc", ".css", ".js", ".html", "")
 _LIBRARIES = (
     "charset-normalizer",
     "lxml",
@@ -137,21 +140,18 @@ def work_on(
     path = units / unit_name(source, recipe, generator, tokenizer.fingerprint)
     problems: list[Skip] = []
     documents = questions = 0
-    try:
-        with writing(path) as part, part.open("wb") as sink:
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
-            with pa.ipc.new_file(sink, _UNIT, options=options) as writer:
-                for document in read_source(source, problems):
-                    outcome = ask(document, tokenizer, recipe)
-                    writer.write_batch(_batch(_entry(document, outcome)))
-                    documents, questions = documents + 1, questions + len(outcome.examples)
-                    if tell is not None:
-                        tell((documents, questions))
-                for problem in problems:
-                    writer.write_batch(_batch(_problem(problem, source)))
-            _must_be_unchanged(source)
-    except OSError as error:  # of the disk: what reading raises is a SourceError
-        raise cannot_write(path.parent, error) from error
+    with disk_errors(units), writing(path) as part, part.open("wb") as sink:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(sink, _UNIT, options=options) as writer:
+            for document in read_source(source, problems):
+                outcome = ask(document, tokenizer, recipe)
+                writer.write_batch(_batch(_entry(document, outcome)))
+                documents, questions = documents + 1, questions + len(outcome.examples)
+                if tell is not None:
+                    tell((documents, questions))
+            for problem in problems:
+                writer.write_batch(_batch(_problem(problem, source)))
+        _must_be_unchanged(source)
     return path
 
 
@@ -217,9 +217,8 @@ def code_fingerprint() -> str:
     for package in (longdata, longqa):
         folder = Path(str(package.__file__)).parent
         for path in sorted(folder.rglob("*")):
-            if path.suffix in (".pyc", "") or not path.is_file():
-                continue
-            if path.suffix == ".py" and path.stem in _NOT_IN_UNITS:
+            is_code = path.suffix not in _NO_CODE and path.is_file()
+            if not is_code or path.stem in _NOT_IN_UNITS:
                 continue
             digest.update(f"{path.relative_to(folder.parent).as_posix()}\n".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest())

@@ -26,6 +26,8 @@ from longdata.errors import UserError
 _PART = ".part-"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_THE_DISK = (*_FULL, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -90,11 +92,25 @@ def sync_tree(folder: Path) -> None:
         _sync(Path(directory))
 
 
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns what the disk says (full, read-only, gone) into the line for the user.
+
+    Other `OSError`s, about files that do not lie in `folder`, stay what they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = error.filename if isinstance(error.filename, str) else ""
+        if error.errno in _OF_THE_DISK or (named and Path(named).is_relative_to(folder)):
+            raise cannot_write(folder, error) from error
+        raise
+
+
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The line for a disk that is full, read-only or gone."""
     said = error.strerror or str(error) or type(error).__name__
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    fix = "make room" if full else "make it writable or choose another --out"
+    fix = "make room" if error.errno in _FULL else "make it writable or choose another --out"
     return UserError(
         f"got an output folder that cannot be written ({path}: {said}); allowed: a writable folder "
         f"with room; fix: {fix} and run the same command again, it goes on where it was"
