@@ -71,6 +71,7 @@ def blocks_of(lines: Sequence[Line]) -> list[Block]:
     words = Words(line.text for line in lines)
     groups = _groups(lines, look)
     groups = [part for group in groups for part in _classified(group, look)]
+    _keep_footnotes_whole(groups)
     _keep_true_numbers(groups)
     _keep_front_plain(groups)
     _set_levels(groups)
@@ -483,6 +484,16 @@ def _keep_front_plain(groups: list[_Group]) -> None:
         biggest.kind, biggest.aside = "text", True
 
 
+def _keep_footnotes_whole(groups: list[_Group]) -> None:
+    """What follows a footnote in its column belongs to the footnotes, formulas included."""
+    flow = -1
+    for group in groups:
+        if group.aside and re.match(r"[⁰¹²³⁴⁵⁶⁷⁸⁹*†‡]", group.first.text):
+            flow = group.first.flow
+        elif group.first.flow == flow and group.kind == "text":
+            group.aside = True
+
+
 def _keep_true_numbers(groups: list[_Group]) -> None:
     """A letter or Roman numeral is a number only if the next one heads a section too."""
     numbers = {g.number for g in groups if g.kind == "heading"}
@@ -615,6 +626,7 @@ def _joined(groups: list[_Group], look: _Look) -> list[_Group]:
         if group.kind == "text" and not group.aside:
             if open_one is not None and _goes_on(open_one, group, look, plain_between):
                 open_one.lines += group.lines
+                plain_between = True
                 continue
             open_one = group
             plain_between = True
@@ -632,9 +644,11 @@ def _goes_on(open_one: _Group, group: _Group, look: _Look, plain_between: bool) 
     last, first = open_one.last, group.first
     ended = re.search(r"[.!?][\"”’')\]⁰¹²³⁴⁵⁶⁷⁸⁹]*$", last.text) is not None
     new_flow = last.flow != first.flow
+    if last.text.endswith(SOFT_HYPHEN) and first.text[:1].isalpha():
+        return True
     if not plain_between or _BULLET.match(first.text):
         return False
-    if last.text.endswith((SOFT_HYPHEN, "-")) and new_flow:
+    if last.text.endswith("-") and new_flow:
         return True
     full = last.x1 > last.column[1] - 1.5 * look.size
     inset = first.x0 > first.column[0] + 0.7 * look.size

@@ -348,7 +348,7 @@ def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[R
         x0, x1 = min(x0, left), max(x1, right)
         y0, y1 = min(y0, low), max(y1, high)
     close()
-    return _measured(runs), unmapped
+    return _measured(_accented(runs)), unmapped
 
 
 def _measured(runs: list[Run]) -> list[Run]:
@@ -380,6 +380,27 @@ _ACCENTS = {
     "~": "\u0303", "¯": "\u0304", "˘": "\u0306", "˙": "\u0307", "¸": "\u0327", "˚": "\u030a",
     "ˇ": "\u030c", "˝": "\u030b", "˛": "\u0328",
 }  # fmt: skip
+
+
+def _accented(runs: list[Run]) -> list[Run]:
+    """Joins an accent drawn as a text object of its own with the letter drawn after it."""
+    result: list[Run] = []
+    for run in runs:
+        accent = result[-1] if result else None
+        mark = _ACCENTS.get(accent.text.strip()) if accent else None
+        if (
+            accent
+            and mark
+            and run.centres
+            and run.text[:1].isalpha()
+            and accent.x0 - 0.3 * run.size <= run.centres[0] <= accent.x1 + 0.3 * run.size
+            and abs(accent.baseline - run.baseline) < 0.6 * run.size
+        ):
+            text = unicodedata.normalize("NFC", run.text[0] + mark) + run.text[1:]
+            result[-1] = replace(run, text=text)
+        else:
+            result.append(run)
+    return result
 
 
 def _over(spans: list[tuple[float, float]], left: float, right: float) -> bool:

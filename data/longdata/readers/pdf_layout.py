@@ -265,6 +265,9 @@ def _set_listings(segments: list[Segment]) -> None:
         face = _face(segment)
         if face not in usual or not (segment.runs[0].font.mono or spread[face] >= 2):
             continue
+        others = [run for run in segment.runs if not run.font.mono and run.font.name != face[0]]
+        if any(char.isalpha() for run in others for char in run.text):
+            continue  # a sentence that begins with a word of code
         text = _on_grid(segment.runs, usual[face], least=0.5 if _spread(segment) else 0.85)
         if text is not None:
             first = segment.runs[0]
@@ -332,6 +335,7 @@ def _drop_line_numbers(segments: list[Segment]) -> tuple[list[Segment], list[Dro
 
 _ORNAMENT = re.compile(r"[\s\u2706\u260e\u271d\u271e]+")  # corners of frames, drawn as letters
 _PROSE = re.compile(r"(?:\b[a-z]{2,}\b[ ,]+){4}")
+_LONG_PROSE = re.compile(r"(?:\b[A-Za-z’'-]+\b[ ,.;:]+){8}")
 
 
 def _without_figure_text(
@@ -341,12 +345,14 @@ def _without_figure_text(
     kept: list[Segment] = []
     lost: list[str] = []
     ornaments: list[str] = []
+    nested = [_text(s) for s in segments if s.runs[0].nested]
+    has_prose = sum(_LONG_PROSE.search(text) is not None for text in nested) >= 2
     for segment in segments:
         text = "".join(run.text for run in segment.runs).strip()
         turned = segment.runs[0].angle != 0
         if not turned and _ORNAMENT.fullmatch(text):
             ornaments.append(text)
-        elif turned or (segment.runs[0].nested and not _PROSE.search(text)):
+        elif turned or (segment.runs[0].nested and not (has_prose and _PROSE.search(text))):
             lost.append(text)
         else:
             kept.append(segment)
@@ -551,10 +557,13 @@ def _filled(segments: Sequence[Segment]) -> bool:
 
 
 def _usual_gutter(gutters: Sequence[float | None]) -> float | None:
+    """The gutter that at least two pages in five have at the same place."""
     found = [gutter for gutter in gutters if gutter is not None]
-    if len(found) < max(1, 0.4 * len(gutters)):
+    if not found:
         return None
-    return statistics.median(found)
+    middle = statistics.median_low(found)
+    agreeing = sum(abs(gutter - middle) < 9 for gutter in found)
+    return middle if agreeing >= max(1, 0.4 * len(gutters)) else None
 
 
 def _fits(segments: Sequence[Segment], gutter: float) -> bool:
@@ -634,9 +643,13 @@ def lines_of(column: Sequence[Segment], *, page: int, flow: int) -> list[Line]:
 
 def _on_row(segment: Segment, row: list[Segment]) -> bool:
     main = max(row, key=lambda s: s.size)
-    if any(min(s.x1, segment.x1) - max(s.x0, segment.x0) > 2 for s in row):
-        return False  # one stands above the other
     size = max(main.size, segment.size)
+    for other in row:
+        shared = min(other.x1, segment.x1) - max(other.x0, segment.x0)
+        narrow = min(other.x1 - other.x0, segment.x1 - segment.x0)
+        level = abs(other.baseline - segment.baseline) < 0.12 * size
+        if shared > (0.5 * narrow if level else 2):
+            return False  # one stands above the other
     raised = min(main.size, segment.size) < 0.8 * size  # an index or exponent drawn on its own
     return abs(main.baseline - segment.baseline) < (0.6 if raised else 0.3) * size
 
