@@ -1,0 +1,218 @@
+"""An output folder is ours or untouched, has one build in it, and changes at once."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from longdata import atomic
+from longdata.errors import UserError
+from longqa import folder as folder_module
+from longqa.folder import PARTS, Folder
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fill(stage: Path, text: str) -> None:
+    (stage / "data").mkdir()
+    (stage / "data" / "rows").write_text(text)
+    for name in PARTS[1:]:
+        (stage / name).write_text(text)
+
+
+def read(out: Path) -> set[str]:
+    return {(out / name).read_text() for name in ("data/rows", *PARTS[1:])}
+
+
+def publish(out: Path, text: str) -> None:
+    with Folder.claim(out) as folder, folder.staging() as stage:
+        fill(stage, text)
+
+
+@pytest.fixture(params=["beside", "inside"])
+def out(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that can be renamed, and one that cannot (a mount point)."""
+    if request.param == "inside":
+        monkeypatch.setattr(Folder, "_can_be_renamed", lambda self: False)
+    return tmp_path / "out"
+
+
+def test_a_new_dataset_replaces_the_old_one_whole(out: Path) -> None:
+    publish(out, "first")
+    assert read(out) == {"first"}
+    publish(out, "second")
+    assert read(out) == {"second"}
+    assert names(out.parent) == ["out"]
+    assert names(out) == sorted([*PARTS, ".work"])
+
+
+def test_units_and_the_users_own_files_survive(out: Path) -> None:
+    publish(out, "first")
+    (out / ".git").mkdir()
+    (out / ".git" / "HEAD").write_text("mine")
+    (out / "notes.txt").write_text("mine too")
+    with Folder.claim(out) as folder:
+        (folder.units / "a.arrow").write_text("unit")
+        with folder.staging() as stage:
+            fill(stage, "second")
+        assert (folder.units / "a.arrow").read_text() == "unit"
+        assert folder.keep_units({"b.arrow"}) == 1
+    assert (out / ".git" / "HEAD").read_text() == "mine"
+    assert (out / "notes.txt").read_text() == "mine too"
+
+
+def test_a_failed_build_leaves_the_old_dataset_and_no_litter(out: Path) -> None:
+    publish(out, "first")
+    with Folder.claim(out) as folder, pytest.raises(ValueError), folder.staging() as stage:
+        fill(stage, "half")
+        raise ValueError
+    assert read(out) == {"first"}
+    assert names(out.parent) == ["out"]
+    assert names(out / ".work" / "units") == []
+    assert names(out) == sorted([*PARTS, ".work"])
+
+
+def test_a_second_build_is_refused_before_during_and_after_the_swap(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> None:
+        with pytest.raises(UserError, match="another longqa build is at work"):
+            Folder.claim(out)
+
+    publish(out, "first")
+    with Folder.claim(out) as folder:
+        refused()
+        settle = Folder._settle
+        monkeypatch.setattr(Folder, "_settle", lambda self: (settle(self), refused())[0])
+        with folder.staging() as stage:
+            fill(stage, "second")
+        monkeypatch.setattr(Folder, "_settle", settle)
+        refused()
+    Folder.claim(out).__exit__(None, None, None)
+    assert read(out) == {"second"}
+
+
+@pytest.mark.parametrize("files", [["mine.txt"], [".work/mine.txt"], ["data/train.parquet"]])
+def test_a_folder_with_files_of_others_is_refused_and_untouched(
+    files: list[str], tmp_path: Path
+) -> None:
+    for name in files:
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(UserError, match="files that longqa build did not write"):
+        Folder.claim(tmp_path / "out")
+    found = [p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")]
+    assert [name for name in found if not (tmp_path / "out" / name).is_dir()] == files
+
+
+def test_an_empty_folder_is_taken_and_a_file_is_not(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    publish(tmp_path / "out", "first")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="which is a file"):
+        Folder.claim(tmp_path / "file")
+
+
+def test_a_claim_that_was_killed_right_at_its_beginning_can_be_repeated(tmp_path: Path) -> None:
+    (tmp_path / "out" / ".work").mkdir(parents=True)
+    publish(tmp_path / "out", "first")
+    assert read(tmp_path / "out") == {"first"}
+
+
+class Killed(BaseException):
+    """As if the process ended here."""
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("step", range(12))
+def test_killed_at_any_step_of_the_swap_the_next_claim_finds_everything(
+    step: int, at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    publish(out, "first")
+    (out / "notes.txt").write_text("mine")
+    (out / ".work" / "units" / "a.arrow").write_text("unit")
+
+    left = [step]
+    real = {
+        (Path, "rename"): Path.rename,
+        (Path, "mkdir"): Path.mkdir,
+        (folder_module.shutil, "rmtree"): folder_module.shutil.rmtree,
+        (atomic, "_exchange_at_once"): atomic._exchange_at_once,
+    }
+
+    def until_killed(key: tuple[object, str]):  # type: ignore[no-untyped-def]
+        def call(*args: object, **kwargs: object) -> object:
+            if left[0] <= 0:
+                raise Killed
+            left[0] -= 1
+            return real[key](*args, **kwargs)  # type: ignore[operator]
+
+        return call
+
+    if not at_once:
+        real[atomic, "_exchange_at_once"] = lambda new, old: False
+    folder = Folder.claim(out)
+    try:
+        with monkeypatch.context() as patch:
+            for owner, name in real:
+                patch.setattr(owner, name, until_killed((owner, name)))
+            with folder.staging() as stage:
+                fill(stage, "second")
+    except (Killed, FileNotFoundError):
+        pass
+    folder._lock.close()
+
+    monkeypatch.setattr(atomic, "_exchange_at_once", real[atomic, "_exchange_at_once"])
+    with Folder.claim(out) as again:
+        assert read(out) in ({"first"}, {"second"})
+        assert (out / "notes.txt").read_text() == "mine"
+        assert (again.units / "a.arrow").read_text() == "unit"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_disk_that_is_full_while_staging_leaves_the_old_dataset(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(out, "first")
+    with (
+        Folder.claim(out) as folder,
+        pytest.raises(UserError, match=r"No space left on device.*make room"),
+        folder.staging() as stage,
+    ):
+        fill(stage, "half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(stage / "data"))
+    assert read(out) == {"first"}
+    assert names(out.parent) == ["out"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be written.*Not a directory") as caught:
+        Folder.claim(tmp_path / "file" / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_standing_in_the_folder_does_not_lose_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    publish(Path(), "first")
+    publish(Path(), "second")
+    assert read(Path()) == {"second"}
+    assert Path.cwd() == tmp_path / "out"
+    assert names(Path()) == sorted([*PARTS, ".work"])
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    publish(tmp_path / "link", "first")
+    assert (tmp_path / "link").is_symlink()
+    assert read(tmp_path / "real") == {"first"}
