@@ -36,7 +36,9 @@ _GENDER = (
 )
 # Titles that also stand before names of places and things ("Lord", "King" are safe before a name).
 _TITLE = "(?:" + "|".join(sorted(_GENDER, key=len, reverse=True)) + r")\b\.?"
-_WORD = r"(?:[A-ZÀ-Þ][’'])?[A-ZÀ-Þ][a-zà-ÿ]+(?:[A-Z][a-zà-ÿ]+)?(?:-[A-ZÀ-Þ][a-zà-ÿ]+)*"
+_WORD = (
+    rf"(?!{_TITLE})" r"(?:[A-ZÀ-Þ][’'])?[A-ZÀ-Þ][a-zà-ÿ]+(?:[A-Z][a-zà-ÿ]+)?(?:-[A-ZÀ-Þ][a-zà-ÿ]+)*"
+)
 _NAME = re.compile(
     rf"(?<![\w’'-])(?:({_TITLE}) )?"
     rf"({_WORD}(?: (?:[A-Z]\. ?|(?:de|du|van|von|della|le|la) )*{_WORD}){{0,2}})"
@@ -131,10 +133,12 @@ def find_people(text: str, *, least_mentions: int = 4) -> tuple[Person, ...]:
     for form, count in seen.mid_sentence.items():
         for word in (*form.given.split(), form.last):
             words_mid[word] += count
+    titled_names = {form.last for form in mentions if form.title}
     people_forms = [
         form
         for form, offsets in mentions.items()
-        if _is_name(form, small, words_mid) and seen.after_the[form] <= 0.25 * len(offsets)
+        if _is_name(form, small, words_mid, titled_names)
+        and seen.after_the[form] <= 0.25 * len(offsets)
     ]
     persons = _join(people_forms, mentions)
     kept: list[Person] = []
@@ -206,14 +210,17 @@ def _collect(text: str, small: Counter[str]) -> _Seen:
     return seen
 
 
-def _is_name(form: _Form, small: Counter[str], mid: Counter[str]) -> bool:
-    """Whether the words of a form are written with a capital because they are names."""
+def _is_name(form: _Form, small: Counter[str], mid: Counter[str], titled: set[str]) -> bool:
+    """Whether the words of a form are written with a capital because they are names.
+
+    `titled` are surnames seen with a title: “Hall” is a name in a book with a Mrs. Hall and halls.
+    """
     for word in (*form.given.replace(".", " ").split(), form.last):
         if len(word) == 1:
             continue
         if mid[word] < 2 and not form.title:
             return False
-        if small[word.lower()] > 0.2 * max(mid[word], 1):
+        if small[word.lower()] > (0.6 if word in titled else 0.2) * max(mid[word], 1):
             return False
     return True
 
@@ -258,14 +265,22 @@ def _split(
     """The forms of one surname → one person, or several with the shared forms in doubt."""
     own: dict[str, list[_Form]] = defaultdict(list)  # what tells people apart -> forms
     shared: list[_Form] = []
+    alike: dict[str, str] = {}
     bare = sum(len(mentions[f]) for f in group if not _given(f, last))
     of_given: Counter[str] = Counter()
     for form in group:
         of_given[_given(form, last)] += len(mentions[form])
+    for initial in [g for g in of_given if len(g) == 2 and g.endswith(".")]:
+        # “J. Corrigan” is “Jabez Corrigan” when no other given name begins so
+        meant = [g for g in of_given if len(g) > 2 and g[0] == initial[0]]
+        if len(meant) == 1:
+            alike[initial] = meant[0]
+            of_given[meant[0]] += of_given.pop(initial)
     givens = {given for given, count in of_given.items() if given and count > 0.03 * bare}
     for form in group:
-        if _given(form, last):
-            own[_given(form, last)].append(form)
+        given = alike.get(_given(form, last), _given(form, last))
+        if given:
+            own[given].append(form)
         elif form.title in _MARRIED:
             own[form.title].append(form)  # a wife bears her husband's name: never the bare one
         else:
