@@ -1,6 +1,6 @@
 """How an answer calls a chapter or section: “Chapter VII, “The Shark””, “Section 3.2, “Training””.
 
-    labels(sections, document)[section]   # None when two of them would be called the same
+labels(sections, document)[section]   # None when two of them would be called the same
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def labels(sections: Sequence[Section], document: Document) -> dict[Section, str
 
 
 def _part_of(section: Section, document: Document) -> Section | None:
-    parts = [
-        s for s in document.sections if s.kind == "part" and s.start <= section.start < s.end
-    ]
+    parts = [s for s in document.sections if s.kind == "part" and s.start <= section.start < s.end]
     return parts[-1] if parts else None
 
 

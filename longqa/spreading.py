@@ -1,6 +1,6 @@
 """An order that visits the whole of a text: so that evidence is not only at its beginning.
 
-    spread(items, depth=…, rng=…)  # one from each tenth of the text in turn, tenths in random order
+spread(items, depth=…, rng=…)  # one from each tenth of the text in turn, tenths in random order
 """
 
 from __future__ import annotations
