@@ -14,9 +14,10 @@ Gutenberg Etext". A text that names Project Gutenberg nowhere comes back as it w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from longdata.documents import Dropped
+from longdata.documents import Block, Dropped
 
 LICENSE = "Public domain in the USA"
 
@@ -222,3 +223,33 @@ def _is_credit(paragraph: str) -> bool:
     return bool(_CREDIT.match(paragraph)) or bool(
         re.search(r"project gutenberg|gutenberg\.(?:org|net)|pgdp\.net", paragraph, re.I)
     )
+
+
+def strip_gutenberg_blocks(
+    blocks: Sequence[Block],
+) -> tuple[list[Block], GutenbergFacts | None, list[Dropped]]:
+    """The same for a text that is already in blocks (web pages, EPUBs)."""
+    start, end = 0, len(blocks)
+    head: list[str] = []
+    for i, block in enumerate(blocks[:400]):
+        match = _START.search(block.text) or _SMALL_PRINT_END.search(block.text)
+        if match:
+            head = [*(b.text for b in blocks[:i]), block.text[: match.end()]]
+            start = i + 1
+            break
+    for i in range(max(start, len(blocks) - 400), len(blocks)):
+        if any(pattern.search(blocks[i].text) for pattern in (_END, _END_OLD, _LICENSE_AT_END)):
+            end = i
+            break
+    if not head and end == len(blocks):
+        return list(blocks), None, []
+    dropped = [Dropped(reason="gutenberg header", text="\n\n".join(head))] if head else []
+    kept = list(blocks[start:end])
+    for block in list(kept[:8]):
+        if block.role == "paragraph" and len(block.text) < 1500 and _is_credit(block.text):
+            dropped.append(Dropped(reason="producer credits", text=block.text))
+            kept.remove(block)
+    if end < len(blocks):
+        text = "\n\n".join(block.text for block in blocks[end:])
+        dropped.append(Dropped(reason="gutenberg footer", text=text))
+    return kept, header_facts("\n\n".join(head)), dropped

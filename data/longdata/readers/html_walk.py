@@ -1,0 +1,399 @@
+"""An HTML or XHTML tree → blocks, in reading order. The markup goes, the words stay.
+
+    walk(parse_html("<h2>3.2 Data</h2><p>We <em>measured</em> it.</p>"), drops)
+    -> [Block("3.2 Data", role="heading", level=2, …), Block("We measured it.")]
+
+Scripts, styles, navigation and page furniture are dropped and counted by their tag. Nothing is
+loaded, no document type definition is read and no entity but HTML's own characters is resolved.
+"""
+
+from __future__ import annotations
+
+import html.entities
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+
+from longdata.cleaning import Drops
+from longdata.documents import Block
+from longdata.errors import SourceError
+from longdata.marked import caption_block, caption_label, marked_heading
+
+Element = Any  # lxml has no types
+
+_DROPPED = frozenset(
+    "script style svg nav footer aside form noscript template iframe canvas object embed select "
+    "button video audio d-front-matter d-bibliography d-byline d-contents d-toc "
+    "d-citation-list d-footnote-list".split()
+)
+_UNSEEN = frozenset("head title meta link base".split())  # read for their facts, no text
+_BLOCKS = frozenset(
+    "html body div p section article main header h1 h2 h3 h4 h5 h6 hgroup ul ol li dl dt dd "
+    "blockquote figure figcaption table thead tbody tfoot tr td th caption pre hr address details "
+    "summary fieldset legend center menu dir d-title d-abstract d-article d-appendix d-figure".split()
+)
+_LINE = "\x0b"  # a line end that the author set
+_VERSE = re.compile(
+    r"\b(?:poem|poetry|verse|stanza|song|lyrics|hymn|pgmonospaced|letter)\b|z3998:verse"
+)
+_SPACE = re.compile(r"[ \t\n\r\f]+")
+_EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
+_DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(?:\[[^\]]*(?:\][^>]*)?)?>", re.I)
+_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{0,40});")
+_XML_OWN = frozenset(("amp", "lt", "gt", "quot", "apos"))
+
+
+def parse_html(text: str, *, xml: bool = False) -> Element:
+    """The root element. XHTML goes through the XML parser, all else through the forgiving one."""
+    text = text.lstrip("\ufeff \t\r\n")
+    text = re.sub(r"^<\?xml[^>]*\?>", "", text)
+    data = text.encode("utf-8", errors="replace")
+    root = None
+    if xml:
+        head = text[:20_000]  # a document type stands at the beginning
+        text = _DOCTYPE.sub("", head, count=1) + text[20_000:]
+        text = _ENTITY.sub(_character, text)
+        parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            recover=True,
+            remove_comments=True,
+            remove_pis=True,
+            encoding="utf-8",
+        )
+        root = etree.fromstring(text.encode("utf-8", errors="replace"), parser)
+    if root is None:
+        parser = etree.HTMLParser(
+            no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
+        )
+        try:
+            root = etree.fromstring(data, parser)
+        except etree.ParserError as error:
+            raise SourceError("damaged", f"it is no HTML: {error}") from error
+    if root is None:
+        raise SourceError("empty", "the page holds no elements")
+    return root
+
+
+def _character(match: re.Match[str]) -> str:
+    name = match[1]
+    return match[0] if name in _XML_OWN else html.entities.html5.get(f"{name};", "")
+
+
+def name_of(element: Element) -> str:
+    """The tag in lower case without its namespace."""
+    tag = element.tag
+    return tag.rsplit("}", 1)[-1].lower() if isinstance(tag, str) else ""
+
+
+def text_of(element: Element) -> str:
+    """All text inside, on one line, without scripts."""
+    pieces: list[str] = []
+    for event, one in etree.iterwalk(element, events=("start", "end")):
+        if event == "start":
+            if one.text and name_of(one) not in ("script", "style"):
+                pieces.append(one.text)
+            elif name_of(one) == "br":
+                pieces.append(" ")
+        elif one is not element and one.tail:
+            pieces.append(one.tail)
+    return " ".join("".join(pieces).split())
+
+
+def walk(root: Element, drops: Drops) -> list[Block]:
+    """The blocks of a tree; heading levels are those of the tags. Not recursive, linear."""
+    return _Walker(drops).run(root)
+
+
+class _Walker:
+    def __init__(self, drops: Drops) -> None:
+        self.drops = drops
+        self.blocks: list[Block] = []
+        self.buffer: list[str] = []
+        self.heading = 0  # the level of the heading that we are in
+        self.group: list[str] | None = None  # the lines of the hgroup that we are in
+        self.group_level = 0
+        self.captions = 0  # depth of figcaption and caption
+        self.figures: list[tuple[list[str], int]] = []  # alternative texts, blocks before
+        self.lists: list[int] = []  # next number of each open ol, 0 for ul
+        self.bullet = ""
+        self.verse = 0
+        self.articles = 0
+        self.appendix = 0
+        self.pending: list[str] = []  # alternative texts of images outside figures
+
+    def run(self, root: Element) -> list[Block]:
+        events = etree.iterwalk(root, events=("start", "end"))
+        skipped: Element | None = None
+        for event, element in events:
+            if event == "start":
+                if self.start(element):
+                    self.add(element.text)
+                else:
+                    skipped = element
+                    events.skip_subtree()
+            else:
+                if element is skipped:
+                    skipped = None
+                else:
+                    self.end(element)
+                if element is not root:
+                    self.add(element.tail)
+        self.flush()
+        return self.blocks
+
+    def add(self, text: str | None) -> None:
+        if text:
+            self.buffer.append(_SPACE.sub(" ", text))
+
+    # --- elements -------------------------------------------------------------------------------
+
+    def start(self, element: Element) -> bool:
+        """False when the element's inside is not to be walked."""
+        name = name_of(element)
+        if name in _UNSEEN:
+            return False
+        if self.dropped(name, element):
+            return False
+        if name in _BLOCKS:
+            self.flush()
+        if name in ("section", "article", "main"):
+            self.articles += 1
+        if self.is_verse(element):
+            self.verse += 1
+        if name in ("pre", "table", "math", "d-math", "d-code"):
+            return self.whole(name, element)
+        if len(name) == 2 and name[0] == "h" and name[1] in "123456":
+            self.heading = max(1, int(name[1]) - self.appendix)
+        elif name == "hgroup":
+            self.group = []
+        elif name == "br":
+            self.buffer.append(_LINE)
+        elif name in ("ul", "menu", "dir"):
+            self.lists.append(0)
+        elif name == "ol":
+            start = element.get("start") or "1"
+            self.lists.append(int(start) if start.isdigit() and len(start) < 9 else 1)
+        elif name == "li":
+            self.bullet = self.next_bullet()
+        elif name in ("figcaption", "caption"):
+            self.captions += 1
+        elif name == "figure":
+            self.figures.append(([], len(self.blocks)))
+        elif name == "img":
+            self.image(element)
+        elif name == "d-appendix":
+            self.appendix = 1  # its h3 stand beside the article's h2
+        elif name == "d-abstract":
+            self.blocks.append(marked_heading("Abstract", 2))
+        elif name == "d-cite":
+            self.buffer.append(f" [{self.cited(element)}]")
+            return False
+        elif name == "d-footnote":
+            self.buffer.append(" (")
+        elif name in ("sup", "sub"):
+            self.buffer.append(_raised(name, element))
+        return True
+
+    def end(self, element: Element) -> None:
+        name = name_of(element)
+        if name in _BLOCKS:
+            self.flush()
+        if name in ("section", "article", "main"):
+            self.articles -= 1
+        if self.is_verse(element):
+            self.verse -= 1
+        if name == "hgroup":
+            self.end_group()
+        elif len(name) == 2 and name[0] == "h" and name[1] in "123456":
+            self.heading = 0
+        elif name in ("ul", "ol", "menu", "dir") and self.lists:
+            self.lists.pop()
+        elif name == "li":
+            self.bullet = ""
+        elif name in ("figcaption", "caption"):
+            self.captions = max(0, self.captions - 1)
+        elif name == "figure" and self.figures:
+            alternatives, before = self.figures.pop()
+            if not any(block.role == "caption" for block in self.blocks[before:]):
+                self.blocks += [caption_block(text) for text in alternatives]
+        elif name == "d-footnote":
+            self.buffer.append(") ")
+
+    def is_verse(self, element: Element) -> bool:
+        marks = f"{element.get('class') or ''} {element.get(_EPUB_TYPE) or ''}"
+        return bool(marks.strip()) and bool(_VERSE.search(marks))
+
+    def dropped(self, name: str, element: Element) -> bool:
+        kind = f"{element.get(_EPUB_TYPE) or ''} {element.get('role') or ''}"
+        furniture = name in _DROPPED or (name == "header" and not self.articles)
+        if name == "script" and (element.get("type") or "").startswith("math/tex"):
+            self.buffer.append(f"${(element.text or '').strip()}$")
+            return True
+        if name == "aside" and ("note" in kind or "sidebar" in kind):
+            furniture = False
+        if element.get("hidden") is not None or "katex-html" in (element.get("class") or ""):
+            name, furniture = f"hidden {name}", "katex" not in (element.get("class") or "")
+            if not furniture:
+                return True
+        if "pagebreak" in kind:
+            name, furniture = "page number", True
+        if furniture:
+            text = text_of(element) if name not in ("script", "style") else (element.text or "")
+            self.drops.add(name, " ".join(text[:2000].split())[:500])
+        return furniture
+
+    def whole(self, name: str, element: Element) -> bool:
+        """Elements that are taken as one; True when the table has to be walked after all."""
+        if name == "pre" or (name == "d-code" and element.get("block") is not None):
+            self.blocks.append(Block(_lines_of(element), role="code"))
+        elif name == "table":
+            rows = _rows(element)
+            if rows is None:
+                return True
+            for caption in element.iter():
+                if name_of(caption) == "caption":
+                    self.blocks.append(caption_block(text_of(caption)))
+            if rows:
+                self.blocks.append(Block("\n".join(rows), role="table"))
+        elif name == "math":
+            self.buffer.append(_formula(element))
+        elif name == "d-math":
+            self.buffer.append(f"${text_of(element)}$")
+        else:
+            self.buffer.append(text_of(element))
+        return False
+
+    def next_bullet(self) -> str:
+        if not self.lists or self.lists[-1] == 0:
+            return "- "
+        self.lists[-1] += 1
+        return f"{self.lists[-1] - 1}. "
+
+    def image(self, element: Element) -> None:
+        text = " ".join((element.get("alt") or element.get("title") or "").split())
+        if len(re.findall(r"[^\W\d_]{2,}", text)) < 3:
+            return  # decoration, or a file's name
+        if self.figures:
+            self.figures[-1][0].append(text)
+        else:
+            self.pending.append(text)
+
+    def cited(self, element: Element) -> str:
+        keys = element.get("key") or element.get("bibtex-key") or text_of(element)
+        return ", ".join(re.split(r"[,\s]+", keys.strip()))
+
+    # --- blocks ---------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        text = "".join(self.buffer)
+        self.buffer = []
+        lines = [" ".join(line.split()) for line in text.split(_LINE)]
+        lines = [line for line in lines if line]
+        if lines:
+            self.block(lines)
+        if self.pending:
+            self.blocks += [caption_block(text) for text in self.pending]
+            self.pending = []
+
+    def block(self, lines: list[str]) -> None:
+        whole = " ".join(lines)
+        if self.group is not None:
+            self.group.append(whole)
+            self.group_level = self.group_level or self.heading
+        elif self.heading:
+            self.blocks.append(marked_heading(whole, self.heading))
+        elif self.captions or (caption_label(whole) and whole.startswith(("Figure ", "Table "))):
+            previous = self.blocks[-1] if self.blocks else None
+            if self.captions and previous and previous.role == "caption" and previous.text == whole:
+                return
+            if self.captions or _CAPTION_START.match(whole):
+                self.blocks.append(caption_block(whole))
+            else:
+                self.blocks.append(Block(whole))
+        elif len(lines) > 1 and (self.verse or (len(lines) > 2 and max(map(len, lines)) <= 80)):
+            self.blocks.append(Block("\n".join(lines), role="verse"))
+        else:
+            self.blocks.append(Block(self.bullet + whole))
+            self.bullet = ""
+
+    def end_group(self) -> None:
+        """An hgroup's first line is the number or the title, the others complete it."""
+        lines, self.group = self.group or [], None
+        level, self.group_level = self.group_level or 2, 0
+        if lines:
+            self.blocks.append(merged_heading(lines, level))
+
+
+_CAPTION_START = re.compile(r"(?:Figure|Table)\s+[A-Z]?\d[\d.]*\s*[.:|—–]\s*\S")
+
+
+def merged_heading(lines: list[str], level: int) -> Block:
+    """One heading out of the lines of several: "I" and "The Arrival" → "I. The Arrival"."""
+    first = lines[0]
+    rest = ". ".join(line.rstrip(".") if line != lines[-1] else line for line in lines[1:])
+    bare = re.fullmatch(r"[IVXLCDM]{1,8}|\d{1,4}", first.strip(" ."))
+    text = first if not rest else f"{first.rstrip('.:')}. {rest}"
+    if bare:
+        return Block(
+            text, role="heading", level=level, number=first.strip(" ."), title=rest.strip(" .")
+        )
+    return marked_heading(text, level)
+
+
+def _raised(name: str, element: Element) -> str:
+    """A mark before raised or lowered characters that would change a number or a name without."""
+    inside = text_of(element)
+    if len(element) or not inside:
+        return ""
+    if name == "sup":
+        return "^" if re.fullmatch(r"[-+−]?\d{1,3}|[a-z]|[-+−]?\d*[a-z]", inside) else ""
+    return "_" if re.fullmatch(r"[A-Za-z][\w.]*", inside) else ""
+
+
+def _lines_of(element: Element) -> str:
+    pieces: list[str] = []
+    for event, one in etree.iterwalk(element, events=("start", "end")):
+        if event == "start":
+            if name_of(one) == "br":
+                pieces.append("\n")
+            if one.text:
+                pieces.append(one.text)
+        elif one is not element and one.tail:
+            pieces.append(one.tail)
+    return "".join(pieces).strip("\n")
+
+
+_LONGEST_CELL = 1500
+
+
+def _rows(table: Element) -> list[str] | None:
+    """ "a | b | c" for each row; None for a table that only lays out a page."""
+    rows: list[str] = []
+    for one in table.iter():
+        name = name_of(one)
+        if (name == "table" and one is not table) or re.fullmatch(r"h[1-6]|pre|ul|ol", name):
+            return None
+        if name == "tr":
+            cells = [text_of(cell) for cell in one if name_of(cell) in ("td", "th")]
+            if any(len(cell) > _LONGEST_CELL for cell in cells):
+                return None
+            if any(cells):
+                rows.append(" | ".join(cells))
+    return rows
+
+
+def _formula(element: Element) -> str:
+    """A MathML formula as TeX where the page brings it, else as its characters."""
+    for one in element.iter():
+        if name_of(one) == "annotation" and "tex" in (one.get("encoding") or ""):
+            return f"${text_of(one)}$"
+    return f"${element.get('alttext')}$" if element.get("alttext") else text_of(element)
+
+
+def elements(root: Element, name: str) -> Iterator[Element]:
+    """All elements of a name, whatever their namespace."""
+    return (one for one in root.iter() if name_of(one) == name)
