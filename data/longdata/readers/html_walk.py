@@ -24,7 +24,7 @@ from longdata.marked import caption_block, caption_label, marked_heading
 Element = Any  # lxml has no types
 
 _DROPPED = frozenset(
-    "script style svg nav footer aside form noscript template iframe canvas object embed select "
+    "script style svg nav aside form noscript template iframe canvas object embed select "
     "button video audio d-front-matter d-bibliography d-byline d-contents d-toc "
     "d-citation-list d-footnote-list".split()
 )
@@ -103,14 +103,18 @@ def text_of(element: Element) -> str:
     return " ".join("".join(pieces).split())
 
 
-def walk(root: Element, drops: Drops) -> list[Block]:
-    """The blocks of a tree; heading levels are those of the tags. Not recursive, linear."""
-    return _Walker(drops).run(root)
+def walk(root: Element, drops: Drops, *, book: bool = False) -> list[Block]:
+    """The blocks of a tree; heading levels are those of the tags. Not recursive, linear.
+
+    In a book, header and footer are the author's (a letter's signature), not the page's.
+    """
+    return _Walker(drops, book=book).run(root)
 
 
 class _Walker:
-    def __init__(self, drops: Drops) -> None:
+    def __init__(self, drops: Drops, *, book: bool) -> None:
         self.drops = drops
+        self.book = book
         self.blocks: list[Block] = []
         self.buffer: list[str] = []
         self.heading = 0  # the level of the heading that we are in
@@ -229,7 +233,9 @@ class _Walker:
 
     def dropped(self, name: str, element: Element) -> bool:
         kind = f"{element.get(_EPUB_TYPE) or ''} {element.get('role') or ''}"
-        furniture = name in _DROPPED or (name == "header" and not self.articles)
+        furniture = name in _DROPPED
+        if name == "footer" or (name == "header" and not self.articles):
+            furniture = not self.book
         if name == "script" and (element.get("type") or "").startswith("math/tex"):
             self.buffer.append(f"${(element.text or '').strip()}$")
             return True
