@@ -632,9 +632,7 @@ def _joined(groups: list[_Group], look: _Look) -> list[_Group]:
             plain_between = True
         elif group.kind in ("heading", "reference"):
             open_one = None
-        elif (
-            group.kind in ("code", "table") and open_one and group.first.flow == open_one.last.flow
-        ):
+        elif group.kind == "code" and open_one and group.first.flow == open_one.last.flow:
             plain_between = False
         result.append(group)
     return result

@@ -296,6 +296,7 @@ def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[R
     chars: list[str] = []
     spans: list[tuple[float, float]] = []  # x of each character of `chars` that is not a space
     current = -1
+    glued = False  # the space before this character was letter-spacing
     size, font, angle = 0.0, _font("", 0), 0
     x0 = x1 = y0 = y1 = baseline = 0.0
 
@@ -316,7 +317,9 @@ def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[R
             close()
             continue
         if char in " \u00a0\t":
-            if chars and i not in letter_spaced:
+            if i in letter_spaced:
+                glued = True
+            elif chars:
                 chars.append(" ")
             continue
         item = _text_object(handle, i)
@@ -325,7 +328,8 @@ def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[R
         if char == "\x00" or "\ue000" <= char <= "\uf8ff":
             unmapped += 1
             continue
-        if item != current or not chars or left - x1 > 1.5 * size or left < x0 - size:
+        jumps = item != current or left - x1 > 1.5 * size or left < x0 - size
+        if not chars or (jumps and not glued):
             close()
             current = item or 0
             if current not in styles:
@@ -334,6 +338,7 @@ def _runs(textpage: Any, handle: int, count: int, own: set[int]) -> tuple[list[R
             x0, x1, y0, y1 = left, right, low, high
             _char_origin(handle, i, at, at + 8)
             baseline = box[1] if angle in (0, 180, -1) else box[0]
+        glued = False
         mark = _ACCENTS.get(char)
         if mark and chars and x0 <= (left + right) / 2 <= x1 and _over(spans, left, right):
             char = mark  # an accent drawn over the letter before it
