@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -83,6 +84,12 @@ def download(
     raise AssertionError("the last attempt returns or raises")
 
 
+@lru_cache
+def _client(timeout: float) -> httpx.Client:
+    """One client for all: reading the certificates takes longer than a small page."""
+    return httpx.Client(timeout=timeout, follow_redirects=False)
+
+
 def _attempt(
     url: str, work: Path, limits: Limits, etag: str | None, last_modified: str | None
 ) -> Answer:
@@ -93,13 +100,13 @@ def _attempt(
         headers["If-Modified-Since"] = last_modified
     here = url
     try:
-        with httpx.Client(timeout=limits.timeout, follow_redirects=False) as client:
-            for _ in range(limits.redirects + 1):
-                with client.stream("GET", here, headers=headers) as response:
-                    if response.is_redirect:
-                        here = _redirect(url, here, response.headers.get("location", ""))
-                        continue
-                    return _answer(response, here, work, limits)
+        for _ in range(limits.redirects + 1):
+            client = _client(limits.timeout)
+            with client.stream("GET", here, headers=headers) as response:
+                if response.has_redirect_location:
+                    here = _redirect(url, here, response.headers.get("location", ""))
+                    continue
+                return _answer(response, here, work, limits)
     except httpx.TransportError as error:
         said = str(error) or type(error).__name__
         raise _Again("no network", said) from None

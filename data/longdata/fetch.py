@@ -132,7 +132,9 @@ def fetch(
         base = _base(arxiv, "LONGQA_ARXIV", "https://export.arxiv.org")
         try:
             return getter.get(f"{base}/e-print/{rest}", unpacked=True)
-        except (NotFound, NoSource) as error:
+        except SourceError as error:
+            if not isinstance(error, NotFound | NoSource) and error.reason != "offline":
+                raise
             _say("%s: reading the PDF, for there is no LaTeX source (%s)", address, error.detail)
             return getter.get(f"{base}/pdf/{rest}", name=f"{rest.replace('/', '_')}.pdf")
     return getter.get(address)

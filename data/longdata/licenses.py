@@ -212,7 +212,7 @@ def normalise(spelling: str | None) -> str | None:
     by_id = {id.lower(): id for id in LICENSES}
     if text in by_id:
         return by_id[text]
-    text = " ".join(re.sub(r"[-_,()/]+", " ", text).split())
+    text = " ".join(re.sub(r"[-_,()/]+", " ", text).split()).rstrip(".")
     text = re.sub(r"^(?:the|a|an)\s+|\s+licen[cs]e$", "", text.replace("licence", "license"))
     if text in _SPELLINGS:
         return _SPELLINGS[text]
@@ -273,7 +273,7 @@ def _by_strictness(licenses: list[License]) -> list[License]:
         key=lambda one: (
             one.redistribution,
             -sum((one.no_derivatives, one.non_commercial, one.share_alike, one.attribution)),
-            not one.id.startswith("CC-"),
+            not one.id.startswith("CC"),
             tuple(-ord(character) for character in one.id[-3:]),
             one.id,
         ),

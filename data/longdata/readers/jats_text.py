@@ -204,7 +204,7 @@ class Text:
 
     def _references(self, node: Any, level: int) -> Iterator[Block]:
         title = find(node, "title")
-        name = self.line(title) if title is not None else "References"
+        name = (self.line(title) if title is not None else "") or "References"
         yield Block(name, role="heading", level=level, title=name, kind="references")
         for child in node:
             if tag_of(child) == "ref-list":
