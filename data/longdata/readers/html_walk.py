@@ -310,7 +310,7 @@ class _Walker:
         if self.group is not None:
             self.group.append(whole)
             self.group_level = self.group_level or self.heading
-        elif self.heading:
+        elif self.heading and not (whole.endswith((".", "!")) and len(whole.split()) > 12):
             self.blocks.append(marked_heading(whole, self.heading))
         elif self.captions or (caption_label(whole) and whole.startswith(("Figure ", "Table "))):
             previous = self.blocks[-1] if self.blocks else None

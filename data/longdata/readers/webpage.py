@@ -72,13 +72,10 @@ def without_title(blocks: list[Block], title: str) -> tuple[list[Block], str]:
             continue
         known = " ".join(title.split()).casefold()
         own = block.text.casefold()
-        first = block.level == min(b.level for b in blocks if b.role == "heading")
-        others = sum(b.role == "heading" and b.level == block.level for b in blocks)
+        others = sum(b.role == "heading" and b.level <= block.level for b in blocks) - 1
         plain = section_kind(block.title) == "section" and not block.number
         same = bool(known) and (own == known or (len(own) > 8 and own in known))
-        if plain and (
-            same or (first and not known) or (first and block.level == 1 and others == 1)
-        ):
+        if plain and (same or others == 0 or (block.level == 1 and not known)):
             blocks = [*blocks[:i], Block(block.text), *blocks[i + 1 :]]
             return blocks, block.text if same or not known else title
         break
