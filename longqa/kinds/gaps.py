@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from longdata.documents import Span
 from longqa.kinds.sequence import telling
 from longqa.phrasings import ask
-from longqa.reading import Sentence
 from longqa.records import Question
 from longqa.spreading import spread
 from longqa.view import View
@@ -51,47 +50,53 @@ _LABEL_BEFORE = re.compile(
     r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
     r"[Tt]he last|\bone) $"
 )
+_DIGIT = re.compile(r"\d")
 _RANGE_AFTER = re.compile(r" (?:or|to) ")
 
 
 def date(view: View, rng: random.Random) -> Iterator[Question]:
     """When something happens: a day, a month with its year, or a year."""
-    candidates = []
-    for sentence in telling(view):
-        matches = list(_DATE.finditer(view.quote(sentence)))
-        if len(matches) == 1:
-            candidates.append((sentence, matches[0], matches[0][0]))
-    return _gaps(view, rng, "date", candidates)
+    return _gaps(view, rng, "date", _find_date)
 
 
 def quantity(view: View, rng: random.Random) -> Iterator[Question]:
     """How much or how many: a number with its unit."""
-    candidates = []
-    for sentence in telling(view):
-        text = view.quote(sentence)
-        for match in _QUANTITY.finditer(text):
-            if _LABEL_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
-                continue
-            if _RANGE_AFTER.match(text, match.end("number")) or match["number"].lower() == "a":
-                continue
-            if match.start() == 0 or text.count(match["number"]) != 1:
-                continue
-            candidates.append((sentence, match, match[0]))
-            break
-    return _gaps(view, rng, "quantity", candidates)
+    return _gaps(view, rng, "quantity", _find_quantity)
+
+
+_Found = tuple[str, int, int]  # the answer, and where the gap begins and ends in the sentence
+
+
+def _find_date(text: str) -> _Found | None:
+    """The one date of a sentence; None when there is none, or more than one."""
+    if _DIGIT.search(text) is None:
+        return None
+    matches = list(_DATE.finditer(text))
+    return (matches[0][0], *matches[0].span()) if len(matches) == 1 else None
+
+
+def _find_quantity(text: str) -> _Found | None:
+    """The first quantity that is no label, range or figure of speech; its number is the gap."""
+    for match in _QUANTITY.finditer(text):
+        if _LABEL_BEFORE.search(text[max(0, match.start() - 12) : match.start()]):
+            continue
+        if _RANGE_AFTER.match(text, match.end("number")) or match["number"].lower() == "a":
+            continue
+        if match.start() == 0 or text.count(match["number"]) != 1:
+            continue
+        return (match[0], *match.span("number"))
+    return None
 
 
 def _gaps(
-    view: View,
-    rng: random.Random,
-    kind: str,
-    candidates: list[tuple[Sentence, re.Match[str], str]],
+    view: View, rng: random.Random, kind: str, find: Callable[[str], _Found | None]
 ) -> Iterator[Question]:
-    for sentence, match, answer in spread(
-        candidates, depth=lambda c: view.depth(c[0].start), rng=rng
-    ):
+    for sentence in spread(telling(view), depth=lambda s: view.depth(s.start), rng=rng):
         text = view.quote(sentence)
-        start, end = match.span("number") if kind == "quantity" else match.span()
+        found = find(text)
+        if found is None:
+            continue
+        answer, start, end = found
         before, after = text[:start], text[end:]
         # the rest must point to one place: it may not stand elsewhere with another number
         if not view.is_unique(sentence) or view.text.count(before.strip()[-60:]) > 1:
