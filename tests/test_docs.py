@@ -60,6 +60,21 @@ def test_every_format_that_is_read_has_its_line() -> None:
     assert [suffix for suffix in READERS if f"`{suffix}`" not in text] == []
 
 
+def test_every_reason_has_its_place_on_the_page_about_readers() -> None:
+    text = (ROOT / "docs" / "readers.md").read_text(encoding="utf-8")
+    told = {cell for line in text.splitlines() if line.startswith("|") for cell in _reasons(line)}
+    said = re.compile(r"(?:SourceError\(|Dropped\(reason=|drops\.add\()\s*\"([^\"]+)\"")
+    for path in (ROOT / "data" / "longdata").rglob("*.py"):
+        if path.name == "errors.py":  # its examples are no reasons of this version
+            continue
+        found = set(said.findall(path.read_text(encoding="utf-8")))
+        assert found <= told, path.name
+
+
+def _reasons(row: str) -> list[str]:
+    return [reason.strip() for reason in row.strip("|").split("|")[0].split(",")]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_and_command_on_a_page_exists(page: str) -> None:
     command = typer.main.get_command(app)
