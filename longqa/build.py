@@ -20,14 +20,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from longdata.atomic import write_file
-from longdata.errors import UserError
+from longdata.errors import SourceError, UserError
 from longdata.sources import Skip, Source, discover
 from longqa import __version__, near_duplicates
 from longqa.card import write_card
@@ -40,6 +40,7 @@ from longqa.facts import (
     BuildFacts,
     DocumentFacts,
     ReasonCount,
+    SkippedFacts,
     SplitName,
 )
 from longqa.folder import Folder
@@ -50,7 +51,6 @@ from longqa.report import write_report
 from longqa.splits import SHARES, assign_splits
 from longqa.work import (
     GENERATORS,
-    Tell,
     Unit,
     WorkedDocument,
     load_tokenizer,
@@ -189,7 +189,7 @@ def build(order: Order, progress: Progress) -> Built:
                     "documents": dict(Counter(split_of.values())),
                 },
                 "documents": [_document_facts(d, split_of) for d in documents],
-                "skipped": [asdict(skip) for skip in (*skips, *same)],
+                "skipped": [_skipped_facts(skip) for skip in (*skips, *same)],
                 "dropped": _sum(d.said.dropped for d in documents),
                 "requested": _sum(d.said.requested for d in documents),
                 "kept": dict(sorted(statistics.by_kind.items())),
@@ -254,7 +254,12 @@ class _Work:
         self._progress.begin(
             finished=len(self.units), to_do=len(to_do), num_bytes=sum(map(_size, to_do))
         )
-        work = partial(_unit, self._order.recipe, self._folder.units, self._order.generator)
+        work = partial(
+            work_on,
+            recipe=self._order.recipe,
+            units=self._folder.units,
+            generator=self._order.generator,
+        )
         workers = min(self._order.workers, max(1, len(to_do)))
         run(work, to_do, workers=workers, on_event=self._hear)
         self._progress.end()
@@ -286,18 +291,22 @@ class _Work:
             rows = sum(document.num_examples for document in unit.documents)
             self._progress.done(name, len(unit.documents), rows, _size(source))
             self._take(source, unit)
-        elif isinstance(event, Failed) and event.error is None:
-            self._crashes[name] = event.trace
-            self._progress.failed(name, "a bug in longqa", _size(source))
-        elif isinstance(event, Failed) and isinstance(event.error, UserError):
-            raise event.error
         elif isinstance(event, Failed):
-            assert event.error is not None
-            self._skip(source, Skip(source.name, event.error.reason, event.error.detail))
+            self._failed(source, event)
         else:
             code = f"exit code {event.exit_code}"
             killed = "killed, perhaps for lack of memory" if event.exit_code == -9 else code
             self._skip(source, Skip(source.name, "worker died", f"twice: {killed}"))
+
+    def _failed(self, source: Source, event: Failed[Source]) -> None:
+        if isinstance(event.error, UserError):  # of the disk or the tokenizer: so will the others
+            raise event.error
+        if isinstance(event.error, SourceError):
+            self._skip(source, Skip(source.name, event.error.reason, event.error.detail))
+            return
+        name = public_name(source.name)
+        self._crashes[name] = event.trace
+        self._progress.failed(name, "a bug in longqa", _size(source))
 
     def _take(self, source: Source, unit: Unit) -> None:
         self.units[self._name(source)] = unit
@@ -310,10 +319,6 @@ class _Work:
     def _name(self, source: Source) -> str:
         order = self._order
         return unit_name(source, order.recipe, order.generator, self._fingerprint)
-
-
-def _unit(recipe: Recipe, units: Path, generator: str, source: Source, tell: Tell) -> Path:
-    return work_on(source, recipe, units=units, generator=generator, tell=tell)
 
 
 def _without_near_duplicates(documents: list[_Document]) -> tuple[list[_Document], list[Skip]]:
@@ -369,6 +374,10 @@ def _document_facts(document: _Document, split_of: Mapping[str, SplitName]) -> D
         "split": split_of.get(said.id, "train"),
         "kept": said.num_examples,
     }
+
+
+def _skipped_facts(skip: Skip) -> SkippedFacts:
+    return {"name": skip.name, "reason": skip.reason, "detail": skip.detail}
 
 
 def _said(skip: Skip, order: Order, progress: Progress) -> Skip:

@@ -24,16 +24,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic, TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, Generic, Protocol, TypeVar
 
 from longdata.errors import SourceError, UserError
 from longdata.tokenizers import single_threaded
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Given = TypeVar("Given", contravariant=True)
+Made = TypeVar("Made", covariant=True)
 News = tuple[int, int]  # documents and questions so far
 Tell = Callable[[News], None]
-Work = Callable[[Task, Tell], Result]
+
+
+class Work(Protocol[Given, Made]):
+    """What is done with a task; it may tell how far it is."""
+
+    def __call__(self, task: Given, /, *, tell: Tell) -> Made: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +96,10 @@ def run(
         for task in tasks:
             on_event(_in_this_process(work, task, on_event))
         return
-    lost = _in_processes(work, deque(tasks), workers, on_event)
-    for task in lost:  # alone, with the machine's whole memory
-        for _, code in _in_processes(work, deque([task[0]]), 1, on_event):
-            on_event(Died(task[0], code))
+    for task, _ in _in_processes(work, deque(tasks), workers, on_event):
+        # again, alone, with the machine's whole memory
+        for again, exit_code in _in_processes(work, deque([task]), 1, on_event):
+            on_event(Died(again, exit_code))
 
 
 def _in_this_process(
@@ -101,7 +109,7 @@ def _in_this_process(
         on_event(Step(task, news))
 
     try:
-        return Done(task, work(task, tell))
+        return Done(task, work(task, tell=tell))
     except (SourceError, UserError) as error:
         return Failed(task, error, "")
     except Exception:
@@ -149,7 +157,7 @@ def _in_processes(
 class _Worker:
     """A spawned process and this side of its pipe."""
 
-    def __init__(self, work: Callable[..., Any]) -> None:
+    def __init__(self, work: Work[Any, Any]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process: SpawnProcess = context.Process(
@@ -174,12 +182,12 @@ class _Worker:
         self._process.join()
 
 
-def _serve(connection: Connection, work: Callable[[Any, Tell], Any]) -> None:
+def _serve(connection: Connection, work: Work[Any, Any]) -> None:
     """What a worker process does: task in, result out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     # one thread each: the processes are what makes use of the cores
     single_threaded()
 
@@ -192,9 +200,15 @@ def _serve(connection: Connection, work: Callable[[Any, Tell], Any]) -> None:
         except EOFError:
             return
         try:
-            answer: tuple[Any, ...] = ("done", work(task, tell))
+            answer: tuple[Any, ...] = ("done", work(task, tell=tell))
         except (SourceError, UserError) as error:
             answer = ("failed", error, "")
         except Exception:
             answer = ("failed", None, traceback.format_exc())
         connection.send(answer)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """A worker without a parent would work on for nobody."""
+    parent.join()
+    os._exit(1)
