@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from longdata.documents import Block
 from longdata.readers.pdf_blocks import blocks_of
-from longdata.readers.pdf_chars import SOFT_HYPHEN, Font, Page, Run
-from longdata.readers.pdf_layout import columns_of, find_gutter, read_lines, segments_of
+from longdata.readers.pdf_layout import columns_of, find_gutter, read_lines
+from longdata.readers.pdf_lines import segments_of
+from longdata.readers.pdf_page import SOFT_HYPHEN, Font, Page, Run
 from longdata.readers.pdf_words import Words
 
 BODY = Font("Times-Roman", bold=False, italic=False, mono=False)

@@ -17,7 +17,8 @@ from longdata.documents import Block, Document, DocumentKind, Dropped, assemble,
 from longdata.errors import SourceError
 from longdata.readers.pdf_blocks import blocks_of
 from longdata.readers.pdf_chars import open_pdf
-from longdata.readers.pdf_layout import Line, read_lines
+from longdata.readers.pdf_layout import read_lines
+from longdata.readers.pdf_lines import Line
 from longdata.sources import Source
 
 
@@ -114,7 +115,7 @@ def _evidence(blocks: Sequence[Block], dropped: Sequence[Dropped]) -> str:
     start: list[str] = []
     size = 0
     for block in blocks:
-        start.append(block.text)
+        start.append(block.text[:15_000])
         size += len(block.text)
         if size > 15_000:
             break

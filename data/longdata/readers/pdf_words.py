@@ -13,15 +13,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from longdata.readers.pdf_chars import SOFT_HYPHEN
+from longdata.readers.pdf_page import SOFT_HYPHEN
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _BEFORE = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*$")
 _AFTER = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _HYPHENS = (SOFT_HYPHEN, "-", "‐", "\u00ad")
 _ADDRESS = re.compile(r"(?:https?:|www\.|doi:|doi\.org|ftp:)\S*$", re.I)
-
-
 # Words that begin longer ones: "under" + "standing" is no compound with a hyphen.
 _OPEN_PREFIXES = frozenset(
     "over under some every with there where back down after inter super fore here more through "
@@ -38,7 +36,7 @@ class Words:
         for line in lines:
             inner = line.rstrip()
             if inner.endswith(_HYPHENS):
-                inner = re.sub(r"\S+$", "", inner)  # the broken word itself proves nothing
+                inner = inner[: inner.rfind(" ") + 1]  # the broken word itself proves nothing
             for match in _WORD.finditer(inner):
                 word = match.group().replace("‐", "-").casefold()
                 self._seen[word] += 1
@@ -47,42 +45,48 @@ class Words:
 
     def join(self, lines: Sequence[str]) -> str:
         """The lines as one line of text."""
-        text = ""
+        parts: list[str] = []
+        tail = ""  # the end of what is joined so far: enough to see a word or an address
         for line in lines:
             line = line.strip()
             if not line:
                 continue
-            text = self._join(text, line) if text else line
-        return text.replace(SOFT_HYPHEN, "-")
+            if parts:
+                cut, glue = self._seam(tail, line)
+                parts[-1] = parts[-1][: len(parts[-1]) - cut]
+                tail = tail[: len(tail) - cut] + glue
+                parts.append(glue)
+            parts.append(line)
+            tail = (tail + line)[-200:]
+        return "".join(parts).replace(SOFT_HYPHEN, "-")
 
-    def _join(self, text: str, line: str) -> str:
-        tail = text[-200:]
+    def _seam(self, tail: str, line: str) -> tuple[int, str]:
+        """How many characters of the text's end go, and what stands before the next line."""
         address = _ADDRESS.search(tail)
-        if text.endswith(_HYPHENS):
-            if address:
-                return text[:-1] + "-" + line
-            return self._rejoin(text[:-1], line)
+        if tail.endswith(_HYPHENS):
+            return (1, "-") if address else (1, self._hyphen(tail[:-1], line))
         if address and _address_goes_on(tail, line):
-            return text + line
-        if text.endswith(("—", "/")) and not text.endswith((" —", " /")):
-            return text + line
+            return 0, ""
+        if tail.endswith(("—", "/")) and not tail.endswith((" —", " /")):
+            return 0, ""
         if re.search(r"\d–$", tail) and line[:1].isdigit():
-            return text + line
-        return f"{text} {line}"
+            return 0, ""
+        return 0, " "
 
-    def _rejoin(self, text: str, line: str) -> str:
+    def _hyphen(self, text: str, line: str) -> str:
+        """What stands between the two halves: nothing, a hyphen, or a hyphen and a space."""
         before = _BEFORE.search(text[-80:])
         after = _AFTER.match(line)
         if not before or not after or not after.group()[0].islower():
             # "GPU-" + "FPX", "jnum-" + "2012": what follows is no second half of a word.
             spaced = text.endswith(" ") or not after
-            return f"{text}-{line}" if not spaced or line[:1].isdigit() else f"{text}- {line}"
+            return "-" if not spaced or line[:1].isdigit() else "- "
         first, second = before.group().replace("‐", "-"), after.group().replace("‐", "-")
         compound = self._seen[f"{first}-{second}".casefold()]
         word = self._seen[f"{first}{second}".casefold()]
         if compound > word or (compound == word == 0 and self._is_compound(first, second)):
-            return f"{text}-{line}"
-        return text + line
+            return "-"
+        return ""
 
     def _is_compound(self, first: str, second: str) -> bool:
         """Never seen whole: an abbreviation with a word, or two words of this document."""
