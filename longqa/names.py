@@ -140,7 +140,7 @@ def find_people(text: str, *, least_mentions: int = 4) -> tuple[Person, ...]:
         if _is_name(form, small, words_mid, titled_names)
         and seen.after_the[form] <= 0.25 * len(offsets)
     ]
-    persons = _join(people_forms, mentions)
+    persons = _join(people_forms, mentions, text)
     kept: list[Person] = []
     for name, forms, sure, doubtful in persons:
         total = len(sure)
@@ -226,7 +226,7 @@ def _is_name(form: _Form, small: Counter[str], mid: Counter[str], titled: set[st
 
 
 def _join(
-    forms: Iterable[_Form], mentions: dict[_Form, list[int]]
+    forms: Iterable[_Form], mentions: dict[_Form, list[int]], text: str
 ) -> list[tuple[str, list[_Form], list[int], list[int]]]:
     """Forms → people: (name, forms, sure offsets, doubtful offsets)."""
     by_last: dict[str, list[_Form]] = defaultdict(list)
@@ -250,7 +250,7 @@ def _join(
                 loose[surname].extend(offset for f in group for offset in mentions[f])
     people = []
     for last, group in sorted(by_last.items()):
-        for name, own, sure, doubtful in _split(last, sorted(group, key=_by_text), mentions):
+        for name, own, sure, doubtful in _split(last, sorted(group, key=_by_text), mentions, text):
             people.append((name, own, sure, doubtful + loose[last]))
     return people
 
@@ -260,7 +260,7 @@ def _by_text(form: _Form) -> str:
 
 
 def _split(
-    last: str, group: list[_Form], mentions: dict[_Form, list[int]]
+    last: str, group: list[_Form], mentions: dict[_Form, list[int]], text: str
 ) -> list[tuple[str, list[_Form], list[int], list[int]]]:
     """The forms of one surname → one person, or several with the shared forms in doubt."""
     own: dict[str, list[_Form]] = defaultdict(list)  # what tells people apart -> forms
@@ -286,6 +286,16 @@ def _split(
         else:
             shared.append(form)
     genders = {f.gender for f in shared if f.gender in ("male", "female")}
+    if len(givens) == 1:
+        # “Dr. Leete” is not “Edith Leete” when the text says he of the one and she of the other
+        known = _pronouns(text, [at for f in own[min(givens)] for at in mentions[f]])
+        for form in [f for f in shared if f.title]:
+            said = _pronouns(text, mentions[form]) or form.gender
+            if known and said in ("male", "female") and said != known:
+                shared.remove(form)
+                own[form.title].append(form)
+                genders.add(known)
+                genders.add(said)
     if len(givens) <= 1 and len(genders) <= 1:
         own[min(givens, default="")].extend(shared)
         shared = []
@@ -305,6 +315,20 @@ def _split(
         for forms in own.values()
         if forms
     ]
+
+
+_HE = re.compile(r"\b(?:he|him|his|himself)\b")
+_SHE = re.compile(r"\b(?:she|her|hers|herself)\b")
+
+
+def _pronouns(text: str, offsets: list[int]) -> str:
+    """ "male" or "female" by what follows the mentions in the text; "" when it does not tell."""
+    near = [text[at : at + 120] for at in offsets[:: max(1, len(offsets) // 60)]]
+    he = sum(len(_HE.findall(piece)) for piece in near)
+    she = sum(len(_SHE.findall(piece)) for piece in near)
+    if max(he, she) < 3:
+        return ""
+    return "male" if he > 2 * she else "female" if she > 2 * he else ""
 
 
 _MARRIED = frozenset("Mrs Lady Madame Mme Frau Countess Baroness Duchess Queen".split())

@@ -38,6 +38,12 @@ _SPEECH = (
 )
 _GOES_ON = re.compile(rf"[a-z(—–-]|(?:\w+\.? ){{0,3}}(?:{_SPEECH})\b")
 _CLOSED = re.compile(r"[!?.,…—-][”\"’']\s*$")
+# A full stop after a whole word that is no abbreviation, before a capital: nupunkt misses some.
+_MISSED = re.compile(
+    r"(?<=[a-z]{3}[.!?])(?<!Mrs\.)(?<!apt\.)(?<!rof\.)(?<!srs\.)(?<!etc\.)(?<!vol\.)(?<!Vol\.)"
+    r"(?<!igs\.)(?<!Eqs\.)(?<!ect\.)(?<!eut\.)(?<!rgt\.)(?<!upt\.)(?<!ept\.)(?<!viz\.)(?<!roc\.)"
+    r"(?<!ncl\.)(?<!esp\.)(?<!rox\.)(?<!pps\.)(?<!eqs\.)(?<!figs\.)(?<!ons\.)(?<!sgr\.) +(?=[A-Z])"
+)
 _BREAK = re.compile(r"\n\n+")
 _SIDE_KINDS = frozenset({"front", "back", "references"})
 _MAX_SENTENCE = 2_000  # characters; what is longer was not found to be a sentence
@@ -89,7 +95,8 @@ class Reading:
         text = self.document.text
         found: list[Sentence] = []
         start = paragraph.start
-        for end in [*cuts, paragraph.end]:
+        missed = [m.end() for m in _MISSED.finditer(text, paragraph.start, paragraph.end)]
+        for end in sorted({*cuts, *missed, paragraph.end}):
             while start < end and text[start].isspace():
                 start += 1
             stop = end

@@ -47,6 +47,14 @@ def test_a_given_name_of_two_people_counts_for_neither() -> None:
     assert people["Edith Leete"].count(0, len(text)) == (3, 5)
 
 
+def test_a_father_is_not_merged_with_his_daughter() -> None:
+    text = (
+        "“No,” said Edith Leete, and she shook her head. Edith Leete smiled; she rose, and took "
+        "her hat. “Yes,” said Dr. Leete, and he took his hat. Then Dr. Leete rose; he smiled. "
+    )
+    assert set(by_name(text)) == {"Edith Leete", "Dr. Leete"}
+
+
 def test_an_initial_is_the_given_name_that_begins_with_it() -> None:
     text = (
         "It was J. Corrigan who spoke. “No,” said Jabez Corrigan. Then Jabez Corrigan nodded. "

@@ -48,7 +48,7 @@ _QUANTITY = re.compile(
 _LABEL_BEFORE = re.compile(
     r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"
     r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
-    r"[Tt]he last|\bone) $"
+    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he) $"
 )
 _DIGIT = re.compile(r"\d")
 _RANGE_AFTER = re.compile(r" (?:or|to) ")
