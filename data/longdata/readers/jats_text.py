@@ -96,6 +96,8 @@ class Text:
             return
         if tag == "p":
             yield from self._paragraph(node, level, role)
+        elif tag == "table-wrap-foot":
+            yield from self._children(node, level, role)
         elif tag in ("sec", "app", "notes", *_TITLED):
             yield from self._section(node, level)
         elif tag == "ref-list":
