@@ -1,9 +1,11 @@
 """Text from anywhere as Markdown that shows it and obeys nothing it says.
 
-plain("a | b <script>")                  -> "a \\| b &lt;script&gt;"
-fenced("code with ``` inside")           -> a block with four backticks
-table(("Name", "Rows"), [("a", "12")])   -> a table whose columns of numbers stand right
-link("A Book", "javascript:…")           -> "A Book": only addresses of the web are linked
+    plain("a | b <script>")                  -> "a \\| b &lt;script&gt;"
+    fenced("code with ``` inside")           -> a block with four backticks
+    table(("Name", "Rows"), [("a", "12")])   -> a table whose columns of numbers stand right
+    link("A Book", "javascript:…")           -> "A Book": only addresses of the web are linked
+
+What a title or a file name holds is data: a reader of the page sees it as it is.
 """
 
 from __future__ import annotations

@@ -87,12 +87,12 @@ def _kinds(statistics: Statistics) -> str:
 def _lengths(statistics: Statistics) -> str:
     budgets = bars(
         [
-            Bar(label=f"up to {ctx:,} tokens", value=count, filters=("ctx", str(ctx)))
+            Bar(label=f"ctx {ctx:,}", value=count, filters=("ctx", str(ctx)))
             for ctx, count in sorted(statistics.by_ctx.items())
         ]
     )
     real = bars([Bar(label=name, value=count) for name, count in statistics.row_tokens.buckets()])
-    return f"<h3>Budget</h3>{budgets}<h3>Tokens a row really has</h3>{real}"
+    return f"<h3>Token budget</h3>{budgets}<h3>Tokens of a row</h3>{real}"
 
 
 def _depth(statistics: Statistics) -> str:
@@ -101,6 +101,13 @@ def _depth(statistics: Statistics) -> str:
         caption="Examples by the place of their evidence in the context; the line is an even "
         "spread. An example with several passages counts in parts.",
     )
+    several = sum(statistics.spread.bins)
+    if several:
+        far = sum(statistics.spread.bins[5:]) / several
+        shown += (
+            f'<p class="small">Of the {several:,.0f} examples with several passages, '
+            f"{100 * far:.0f} % have them more than half a context apart.</p>"
+        )
     none = statistics.num_without_evidence
     if none:
         shown += f'<p class="small">{none:,} examples have no evidence, for there is none.</p>'
@@ -117,7 +124,7 @@ def _splits(statistics: Statistics) -> str:
 
 def _missing(facts: BuildFacts) -> str:
     entries = sorted(facts["missing"], key=lambda e: (e["kind"], -e["count"], e["reason"]))
-    rows = [(e["kind"].replace("_", " "), escape(e["reason"]), f"{e['count']:,}") for e in entries]
+    rows = [(escape(e["kind"].replace("_", " ")), escape(e["reason"]), f"{e['count']:,}") for e in entries]
     return _table(("Kind", "Why", "Questions"), rows, numbers=(2,)) if rows else ""
 
 

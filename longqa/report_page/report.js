@@ -245,22 +245,26 @@ function goToEvidence(wanted) {
 async function openExample(i) {
   current = i;
   const source = data.documents[rows.document[i]];
-  const about = [rows.split[i], `${number(rows.tokens[i])} of ${number(rows.ctx[i])} tokens`];
   const basis = data.kinds[rows.kind[i]]?.[0];
-  if (basis) about.unshift(basis);
-  $("about").replaceChildren(element("b", "", words(rows.kind[i])), ` · ${about.join(" · ")}`);
+  $("about").replaceChildren(
+    element("b", "", words(rows.kind[i])),
+    element("span", "basis", basis ? ` · ${basis}` : ""),
+    ` · ${rows.split[i]} · ${number(rows.tokens[i])} of ${number(rows.ctx[i])} tokens`,
+  );
   $("question").textContent = rows.question[i];
   $("answer").textContent = rows.answer[i];
   $("question").scrollTop = $("answer").scrollTop = 0;
-  const by = [source.author, source.year].filter(Boolean).join(", ");
-  const part = rows.whole[i] ? "whole" : "a part of";
-  $("source").textContent = `${part} “${source.title}”${by ? `, ${by}` : ""}`;
+  const by = source.author ? ` by ${source.author}` : "";
+  const year = source.year ? ` (${source.year})` : "";
+  $("source").textContent = `${rows.whole[i] ? "All" : "A part"} of “${source.title}”${by}${year}`;
   $("permalink").textContent = `#${rows.id[i]}`;
   $("permalink").href = `#${rows.id[i]}`;
   const offsets = rows.evidence[i];
   evidence = [];
   for (let e = 0; e < offsets.length; e += 2) evidence.push([offsets[e], offsets[e + 1]]);
-  $("previous-evidence").disabled = $("next-evidence").disabled = evidence.length < 2;
+  $("previous-evidence").disabled = evidence.length < 2;
+  $("next-evidence").disabled = evidence.length === 0;
+  $("next-evidence").textContent = evidence.length > 1 ? "Next evidence" : "Show evidence";
   $("context").replaceChildren(element("p", "small", "Opening the context …"));
   show("example");
   const text = await contextText(data.contexts[rows.context[i]]);
@@ -281,6 +285,8 @@ function step(by) {
   const wanted = place < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, place + by));
   location.hash = rows.id[shown[wanted]];
 }
+
+const isNarrow = () => matchMedia("(max-width: 760px)").matches; // as in report.css
 
 // ---- views -------------------------------------------------------------------------------------
 
@@ -306,9 +312,17 @@ async function route() {
     drawList();
     return;
   }
+  if (id === "examples" && !isNarrow() && shown.length) {
+    location.replace(`#${rows.id[shown[0]]}`); // the list is there anyway: open its first example
+    return;
+  }
+  const place = shown.indexOf(current); // where the list was left
   current = -1;
   show(id === "examples" ? "examples" : "overview");
-  if (id === "examples") $("list").focus({ preventScroll: true });
+  if (id === "examples") {
+    if (place >= 0) scrollListTo(place);
+    $("list").focus({ preventScroll: true });
+  }
 }
 
 function trouble(error) {
@@ -347,7 +361,7 @@ function listen() {
     const select = $(`filter-${bar.dataset.filter}`);
     select.value = select.value === bar.dataset.value ? "" : bar.dataset.value;
     applyFilters();
-    if (select.value && matchMedia("(max-width: 760px)").matches) location.hash = "examples";
+    if (select.value && isNarrow()) location.hash = "examples";
   });
   addEventListener("resize", () => {
     itemHeight = 0;
@@ -370,7 +384,7 @@ function listen() {
         if (!$("search").offsetParent) location.hash = "examples";
         setTimeout(() => $("search").focus());
       },
-      Escape: () => (location.hash = current >= 0 ? "examples" : ""),
+      Escape: () => (location.hash = current >= 0 && isNarrow() ? "examples" : ""),
     };
     const action = actions[event.key];
     if (!action) return;
