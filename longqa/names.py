@@ -323,7 +323,7 @@ _SHE = re.compile(r"\b(?:she|her|hers|herself)\b")
 
 def _pronouns(text: str, offsets: list[int]) -> str:
     """ "male" or "female" by what follows the mentions in the text; "" when it does not tell."""
-    near = [text[at : at + 120] for at in offsets[:: max(1, len(offsets) // 60)]]
+    near = [text[at : at + 90] for at in offsets[:: max(1, len(offsets) // 60)]]
     he = sum(len(_HE.findall(piece)) for piece in near)
     she = sum(len(_SHE.findall(piece)) for piece in near)
     if max(he, she) < 3:
