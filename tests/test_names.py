@@ -48,8 +48,8 @@ def test_a_given_name_of_two_people_counts_for_neither() -> None:
 
 
 def test_a_father_is_not_merged_with_his_daughter() -> None:
-    her = "Then “No,” said Edith Leete, and she shook her head as she took up her work again there. "
-    his = "Then “Yes,” said Dr. Leete, and he shook his head as he took up his work again there. "
+    her = "Then “No,” said Edith Leete, and she shook her head as she took up her work again. "
+    his = "Then “Yes,” said Dr. Leete, and he shook his head as he took up his work again. "
     assert set(by_name(her * 3 + his * 3)) == {"Edith Leete", "Dr. Leete"}
 
 
