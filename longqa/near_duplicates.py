@@ -67,7 +67,13 @@ def sketch(text: str) -> Hashes:
     shingles = np.zeros(len(values) - width + 1, np.uint64)
     for offset in range(width):
         shingles = shingles * np.uint64(_FACTOR) + values[offset : offset + len(shingles)]
-    distinct: Hashes = np.unique(_mix(shingles))
+    mixed = _mix(shingles)
+    few = 8 * SKETCH  # of so many smallest, enough are distinct in any text that is no repetition
+    if len(mixed) > few:
+        smallest: Hashes = np.unique(np.partition(mixed, few)[:few])
+        if len(smallest) >= SKETCH:
+            return smallest[:SKETCH].copy()
+    distinct: Hashes = np.unique(mixed)
     return distinct[:SKETCH].copy()
 
 
