@@ -26,9 +26,10 @@ import pypandoc
 from longdata.documents import Document, Dropped
 from longdata.errors import SourceError
 from longdata.readers.content import Content, document_of
+from longdata.readers.tex_nodes import Format, Style
 from longdata.readers.tex_references import Entry, entries
 from longdata.readers.tex_rewrite import Prepared, plain_words, prepare
-from longdata.readers.tex_tree import Format, Style, Tree
+from longdata.readers.tex_tree import Tree
 from longdata.sources import Source
 from longdata.tex_files import bibliography_files, decode, flatten
 
@@ -93,6 +94,8 @@ def _with_bbl(text: str, bbl: str) -> str:
 
 
 def _works(bib: str, name: str, dropped: list[Dropped]) -> dict[str, Entry]:
+    # Pandoc writes English titles in small letters ("python"); "zxx" is no language at all.
+    bib = re.sub(r"(@\w+\s*\{\s*[^,\s{}]+\s*,)", r"\1 langid={zxx},", bib)
     try:
         said = _pandoc(bib, "bibtex", "csljson")
         return entries(json.loads(said.stdout))

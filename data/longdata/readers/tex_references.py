@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from longdata.documents import Block
+
+_IN_TEXT = ("citet", "textcite", "citealt")  # commands that print the authors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +106,64 @@ def _year(record: Mapping[str, Any]) -> str:
 def _clean(text: str) -> str:
     """Without the HTML that CSL fields carry."""
     return " ".join(html.unescape(re.sub(r"</?[a-z]+[^<>]{0,80}>", "", text)).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One \\cite command: its works, each with the words before and after, and its name."""
+
+    works: tuple[tuple[str, str, str], ...]  # key, text before, text after
+    command: str  # "cite", "citet", "citeauthor", …
+
+
+class Citations:
+    """The numbers of the works: in the order of the list, or else of their first citation."""
+
+    def __init__(
+        self, keys: Sequence[str], labels: Sequence[str], works: Mapping[str, Entry]
+    ) -> None:
+        self.works = works
+        self.numbers = {key: n for n, key in enumerate(keys, start=1)}
+        self.bibitem_labels = dict(zip(keys, labels, strict=True))
+
+    def met(self, key: str) -> None:
+        """A citation of a work, in reading order."""
+        if key not in self.numbers and key in self.works:
+            self.numbers[key] = len(self.numbers) + 1
+
+    def listed(self) -> Iterator[Block]:
+        """The reference list of a paper that has .bib files: what was cited, in that order."""
+        cited = sorted((n, key) for key, n in self.numbers.items() if key in self.works)
+        if cited:
+            yield Block("References", role="heading", title="References")
+        for number, key in cited:
+            yield Block(f"[{number}] {self.works[key].text}", role="reference")
+
+    def shown(self, citation: Citation) -> str:
+        """[1, 2]; for \\citet "Knuth [1]"; the keys in brackets when one of them is not listed."""
+        command = citation.command.lower()
+        known = all(key in self.numbers for key, _, _ in citation.works)
+        named: list[str] = []
+        bare: list[str] = []
+        for key, before, after in citation.works:
+            authors, year = self._authorship(key)
+            shown = " ".join(part for part in (before, self._number(key, known)) if part)
+            shown = f"{shown}, {after}" if after else shown
+            bare.append(shown)
+            if said := {"citeauthor": authors, "citeyear": year}.get(command, ""):
+                named.append(said)
+            elif command in _IN_TEXT and authors and known:
+                named.append(f"{authors} [{shown}]")
+        if len(named) == len(bare):
+            return ", ".join(named)
+        return "[" + (", " if known else "; ").join(bare) + "]"
+
+    def _number(self, key: str, known: bool) -> str:
+        return str(self.numbers[key]) if known else key
+
+    def _authorship(self, key: str) -> tuple[str, str]:
+        """Who wrote a work, and when, as the list says; "" where it does not."""
+        if label := self.bibitem_labels.get(key):
+            return of_label(label)
+        entry = self.works.get(key)
+        return (entry.authors, entry.year) if entry else ("", "")

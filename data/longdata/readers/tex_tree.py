@@ -16,14 +16,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from longdata.documents import Block, Dropped, Role, SectionKind, section_kind
-from longdata.readers.tex_references import Entry, of_label
+from longdata.readers.tex_nodes import (
+    Node,
+    Style,
+    clean_math,
+    in_format,
+    theorem_number,
+    without_commands,
+    without_wrappers,
+    words_of,
+)
+from longdata.readers.tex_references import Citation, Citations, Entry
 from longdata.readers.tex_rewrite import MARK_CLOSE, MARK_OPEN, Prepared
-
-Node = dict[str, Any]
-Format = Literal["arabic", "Alph", "alph", "Roman", "roman"]
 
 _NAMES = ("part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph")
 _WORDS = {  # what \autoref and \cref print before the number
@@ -37,19 +44,7 @@ _WORDS = {  # what \autoref and \cref print before the number
     "listing": "Listing",
 }
 _MARK = re.compile(f"{MARK_OPEN}(\\d+){MARK_CLOSE}")
-_IN_TEXT = ("citet", "textcite", "citealt")  # commands that print the authors
 _UNNUMBERED_MATH = ("aligned", "split", "cases", "array", "gathered")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Style:
-    """What the preamble says about numbering: the class, \\thesection, secnumdepth."""
-
-    has_chapters: bool
-    has_parts: bool
-    prefix: str  # "S" for \renewcommand\thesection{S\arabic{section}}
-    format: Format
-    depth: int  # the deepest numbered level: 0 chapter, 1 section, 2 subsection, …
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +54,19 @@ class _Reference:
     fallback: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Citation:
-    works: tuple[tuple[str, str, str], ...]  # key, text before, text after
-    command: str  # "cite", "citet", "citeauthor", …
-
-
 class Tree:
     """One walk over one document. `works` are what .bib files say, by citation key."""
 
     def __init__(self, prepared: Prepared, style: Style, works: Mapping[str, Entry]) -> None:
         self.style = style
-        self.works = works
         self.dropped: list[Dropped] = []
         self.in_appendix = False
         self.section_counts = [0] * len(_NAMES)
         self.counts: dict[str, int] = {}
         self.here = ("section", "")  # what a loose \label refers to
         self.labels: dict[str, tuple[str, str]] = {}  # label → kind, number
-        self.marks: list[_Reference | _Citation] = []
-        self.numbers = {key: n for n, key in enumerate(prepared.keys, start=1)}
-        self.bibitem_labels = dict(zip(prepared.keys, prepared.labels, strict=True))
+        self.marks: list[_Reference | Citation] = []
+        self.citations = Citations(prepared.keys, prepared.labels, works)
         self.bibitems_seen = 0
         self.float_caption: str | None = None  # the last one, for floats with several tables
         first = 0 if style.has_parts else 1 if style.has_chapters else 2
@@ -150,7 +137,7 @@ class Tree:
     def _paragraph(self, inlines: list[Node], role: Role) -> Iterator[Block]:
         """Displays of mathematics stand alone; the stop after one stays with it."""
         pending: list[Node] = []
-        rest = list(_without_wrappers(inlines))
+        rest = list(without_wrappers(inlines))
         for at, node in enumerate(rest):
             if node["t"] != "Math" or node["c"][0]["t"] != "DisplayMath":
                 pending.append(node)
@@ -206,15 +193,15 @@ class Tree:
         if index > 0:  # parts do not restart the chapters
             counts[index + 1 :] = [0] * (len(counts) - index - 1)
         if index == 0:
-            return _in_format(counts[0], "Roman")
+            return in_format(counts[0], "Roman")
         top = 1 if self.style.has_chapters else 2
         if index == top and self.style.has_chapters:
             self.counts.clear()  # figures, tables and equations are counted by chapter
         numbers = [str(count) for count in counts[top : index + 1]]
         if self.in_appendix:
-            numbers[0] = _in_format(counts[top], "Alph")
+            numbers[0] = in_format(counts[top], "Alph")
         elif top == 2:
-            numbers[0] = self.style.prefix + _in_format(counts[top], self.style.format)
+            numbers[0] = self.style.prefix + in_format(counts[top], self.style.format)
         return ".".join(numbers)
 
     def _count(self, kind: str) -> str:
@@ -222,13 +209,13 @@ class Tree:
         number = str(self.counts[kind])
         if self.style.has_chapters and self.section_counts[1]:
             chapter = self.section_counts[1]
-            return f"{_in_format(chapter, 'Alph') if self.in_appendix else chapter}.{number}"
+            return f"{in_format(chapter, 'Alph') if self.in_appendix else chapter}.{number}"
         return number
 
     def _figure(
         self, attributes: list[Any], caption: list[Any], body: list[Node], within: str = ""
     ) -> Iterator[Block]:
-        words = _words_of(caption[1])
+        words = words_of(caption[1])
         number = within or (self._count("figure") if words else "")
         before, self.here = self.here, ("figure", number) if number else self.here
         if attributes[0] and number:
@@ -250,7 +237,7 @@ class Tree:
 
     def _table(self, content: list[Any], label: str = "") -> Iterator[Block]:
         attributes, caption, _, head, bodies, foot = content
-        words = _words_of(caption[1])
+        words = words_of(caption[1])
         same = bool(words) and repr(words) == self.float_caption
         before = self.here
         if words and not same:
@@ -289,12 +276,12 @@ class Tree:
             yield Block(MARK_OPEN + MARK_CLOSE)  # where the list goes once all is cited
         elif "longqacaption" in classes:
             self.here = ("algorithm", self._count("algorithm"))
-            words = _words_of(nodes)
+            words = words_of(nodes)
             yield self._caption("Algorithm", self.here[1], words)
         elif len(nodes) == 1 and nodes[0]["t"] == "Table":
             yield from self._table(nodes[0]["c"], label=attributes[0])
         else:
-            if attributes[0] and (number := _theorem_number(nodes)):
+            if attributes[0] and (number := theorem_number(nodes)):
                 self.labels[attributes[0]] = number
             yield from self._blocks(nodes, role)
 
@@ -306,7 +293,7 @@ class Tree:
                 if name:
                     self.labels[name] = ("listing", number)
             label = f"Listing {number}"
-            yield Block(f"{label}: {_without_commands(caption)}", role="caption", label=label)
+            yield Block(f"{label}: {without_commands(caption)}", role="caption", label=label)
         yield Block(text, role="code")
 
     def _display(self, tex: str) -> str:
@@ -329,7 +316,7 @@ class Tree:
             number = self._count("equation")
             numbers.append(number)
             self.labels.update(dict.fromkeys(names, ("equation", number)))
-        tex = _clean_math(tex)
+        tex = clean_math(tex)
         shown = tex if environment else f"$${tex}$$"
         return shown + (f" ({', '.join(numbers)})" if numbers else "")
 
@@ -360,7 +347,7 @@ class Tree:
         if kind == "Code":
             return str(content[1])
         if kind == "Math":
-            tex = _clean_math(str(content[1]))
+            tex = clean_math(str(content[1]))
             return (
                 f"${tex}$" if content[0]["t"] == "InlineMath" else f" {self._display(content[1])} "
             )
@@ -397,12 +384,10 @@ class Tree:
             before = self._inlines(citation["citationPrefix"]).strip()
             after = self._inlines(citation["citationSuffix"]).strip().lstrip(", ")
             works.append((str(citation["citationId"]), before, after))
-            key = works[-1][0]
-            if key not in self.numbers and key in self.works:
-                self.numbers[key] = len(self.numbers) + 1
-        return self._mark(_Citation(tuple(works), command[1] if command else "cite"))
+            self.citations.met(works[-1][0])
+        return self._mark(Citation(tuple(works), command[1] if command else "cite"))
 
-    def _mark(self, what: _Reference | _Citation) -> str:
+    def _mark(self, what: _Reference | Citation) -> str:
         self.marks.append(what)
         return f"{MARK_OPEN}{len(self.marks) - 1}{MARK_CLOSE}"
 
@@ -410,24 +395,17 @@ class Tree:
 
     def _filled(self, block: Block) -> Iterator[Block]:
         if block.text == MARK_OPEN + MARK_CLOSE:
-            yield from self._cited_works()
+            yield from self.citations.listed()
             return
         title = self._fill(block.title) if block.title else ""
         yield replace(block, text=self._fill(block.text), title=title)
 
-    def _cited_works(self) -> Iterator[Block]:
-        cited = sorted((n, key) for key, n in self.numbers.items() if key in self.works)
-        if cited:
-            yield Block("References", role="heading", title="References")
-        for number, key in cited:
-            yield Block(f"[{number}] {self.works[key].text}", role="reference")
-
     def _fill(self, text: str) -> str:
         return _MARK.sub(lambda match: self._resolve(self.marks[int(match[1])]), text)
 
-    def _resolve(self, what: _Reference | _Citation) -> str:
-        if isinstance(what, _Citation):
-            return self._cited(what)
+    def _resolve(self, what: _Reference | Citation) -> str:
+        if isinstance(what, Citation):
+            return self.citations.shown(what)
         kind, number = self.labels.get(what.target, ("", ""))
         if not number:
             if "[" in what.fallback:
@@ -438,92 +416,3 @@ class Tree:
         if what.form in ("ref+label", "ref+Label"):
             return f"{_WORDS.get(kind, 'Section' if kind in _NAMES else kind.title())} {number}"
         return number
-
-    def _cited(self, citation: _Citation) -> str:
-        """[1, 2]; for \\citet "Knuth [1]"; the keys in brackets when one of them is not listed."""
-        command = citation.command.lower()
-        known = all(key in self.numbers for key, _, _ in citation.works)
-        named: list[str] = []
-        bare: list[str] = []
-        for key, before, after in citation.works:
-            authors, year = self._authorship(key)
-            shown = " ".join(part for part in (before, self._number(key, known)) if part)
-            shown = f"{shown}, {after}" if after else shown
-            bare.append(shown)
-            if said := {"citeauthor": authors, "citeyear": year}.get(command, ""):
-                named.append(said)
-            elif command in _IN_TEXT and authors and known:
-                named.append(f"{authors} [{shown}]")
-        if len(named) == len(bare):
-            return ", ".join(named)
-        return "[" + (", " if known else "; ").join(bare) + "]"
-
-    def _number(self, key: str, known: bool) -> str:
-        return str(self.numbers[key]) if known else key
-
-    def _authorship(self, key: str) -> tuple[str, str]:
-        """Who wrote a work, and when, as the list says; "" where it does not."""
-        if label := self.bibitem_labels.get(key):
-            return of_label(label)
-        entry = self.works.get(key)
-        return (entry.authors, entry.year) if entry else ("", "")
-
-
-def _words_of(blocks: list[Node]) -> list[Node]:
-    """The inlines of a caption's paragraphs."""
-    words: list[Node] = []
-    for block in blocks:
-        if block["t"] in ("Para", "Plain"):
-            words += [*([{"t": "Space"}] if words else []), *block["c"]]
-    return words
-
-
-def _without_commands(tex: str) -> str:
-    """An option's value, which pandoc leaves as it is: "the \\texttt{f}" → "the f"."""
-    return re.sub(r"\\[A-Za-z]+\s*|[{}]", "", tex).replace("\\", "")
-
-
-def _clean_math(tex: str) -> str:
-    """Without labels, comments and the targets of links, which are not printed."""
-    tex = re.sub(r"\\label\s*\{[^{}]*\}|\\(nonumber|notag)\b|(?<!\\)%[^\n]*\n?", "", tex)
-    return re.sub(r"\\hyper(?:link|target)\s*\{[^{}]*\}", "", tex).strip()
-
-
-def _without_wrappers(inlines: list[Node]) -> Iterator[Node]:
-    """Spans and emphasis that only wrap a display of mathematics are opened."""
-    for node in inlines:
-        inner: Any = node["c"][1] if node["t"] == "Span" else node.get("c")
-        wraps = node["t"] in ("Span", "Emph", "Strong") and isinstance(inner, list)
-        if wraps and any(
-            isinstance(n, dict) and n["t"] == "Math" and n["c"][0]["t"] == "DisplayMath"
-            for n in inner
-        ):
-            yield from _without_wrappers(inner)
-        else:
-            yield node
-
-
-def _theorem_number(nodes: list[Node]) -> tuple[str, str] | None:
-    """ "Theorem 3" out of the bold words with which pandoc begins a theorem."""
-    first: Any = nodes[0].get("c") if nodes and nodes[0]["t"] == "Para" else None
-    if not first or first[0]["t"] != "Strong":
-        return None
-    words = [node["c"] for node in first[0]["c"] if node["t"] == "Str"]
-    if len(words) < 2 or not re.fullmatch(r"[\d.]+", words[-1]):
-        return None
-    return " ".join(words[:-1]), words[-1]
-
-
-def _in_format(number: int, form: Format) -> str:
-    if form in ("Alph", "alph"):
-        letters = chr(ord("A") + (number - 1) % 26) if number else ""
-        return letters if form == "Alph" else letters.lower()
-    if form in ("Roman", "roman"):
-        roman = ""
-        for value, sign in zip(
-            (50, 40, 10, 9, 5, 4, 1), ("L", "XL", "X", "IX", "V", "IV", "I"), strict=True
-        ):
-            roman += sign * (number // value)
-            number %= value
-        return roman if form == "Roman" else roman.lower()
-    return str(number)
