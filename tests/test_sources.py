@@ -1,4 +1,4 @@
-"""What the user names becomes the same list of sources on any machine, and nothing is left unsaid."""
+"""What the user names becomes the same list of sources on any machine; nothing is left unsaid."""
 
 from __future__ import annotations
 
@@ -359,16 +359,20 @@ def test_the_shared_books_get_their_titles_from_their_table() -> None:
     found = list(discover([str(SHARED / "books")]))
     sources = [item for item in found if isinstance(item, Source)]
     assert len(sources) == 38
-    emma = next(item for item in sources if item.path.name.startswith("36_"))
-    assert emma.facts.title == "The War of the Worlds"
-    assert emma.facts.year == 1898
+    wells = next(item for item in sources if item.path.name.startswith("36_"))
+    assert wells.facts.title == "The War of the Worlds"
+    assert wells.facts.year == 1898
     assert [item.reason for item in found if isinstance(item, Skip)] == ["not a document"]
 
 
-def test_the_shared_multi_file_paper_is_two_documents() -> None:
+def test_the_shared_multi_file_paper_is_a_paper_a_supplement_and_a_leftover() -> None:
     folder = SHARED / "papers" / "latex" / "sympy_paper"
     if not folder.is_dir():
         pytest.skip("the shared papers are not on this machine")
     found = list(discover([str(folder)]))
-    assert [Path(name).name for name in names(found)] == ["paper.tex", "supplement.tex"]
+    assert [Path(name).name for name in names(found)] == [
+        "paper.tex",
+        "pprint.tex",
+        "supplement.tex",
+    ]
     assert {item.reason for item in found if isinstance(item, Skip)} == {"part of a document"}
