@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from longdata.licenses import combined, normalise
 from longqa.build import Built
 from longqa.facts import BuildFacts
 from longqa.overview import render_statistics
@@ -70,16 +71,32 @@ def _lines(built: Built) -> Iterable[tuple[str, str]]:
     how = {"pieces": "by pieces (checked against whole texts)", "full": "by encoding whole rows"}
     ways = " and ".join(how.get(way, way) for way in sorted(built.counted_by))
     yield "Tokens", f"exact, of {facts['tokenizer']['name']}, counted {ways}"
-    unknown = sum(document["license"] is None for document in facts["documents"])
-    if unknown:
-        yield (
-            "Licence",
-            f"{unknown:,} of {len(facts['documents']):,} documents state none: find out before "
-            "you publish, and say it with --license or --metadata",
-        )
+    yield "Licence", _license(facts)
     yield "Time", duration(built.seconds)
     yield "Dataset", f"{built.folder}   datasets.load_dataset({str(built.folder)!r})"
     yield "Report", f"{built.folder / 'report.html'}"
+
+
+def _license(facts: BuildFacts) -> str:
+    said = [document["license"] for document in facts["documents"] if document["kept"]]
+    verdict = combined(said)
+    if verdict.license == "unknown":
+        return (
+            f"WARNING: not known for {sum(normalise(one or '') is None for one in said):,} of "
+            f"{len(said):,} documents{_quoted(verdict.unknown)}; find out before you publish, "
+            "and say it with --license or --metadata"
+        )
+    named = ", ".join(verdict.sources)
+    if not verdict.redistribution:
+        return f"WARNING: some sources ({named}) do not allow their text to be passed on"
+    if verdict.license == "other":
+        return f"WARNING: no single licence honours those of all sources ({named})"
+    return f"{verdict.license}, from sources under {named}"
+
+
+def _quoted(spellings: Iterable[str]) -> str:
+    named = [f"“{spelling}”" for spelling in spellings if spelling][:3]
+    return f" (not understood: {', '.join(named)})" if named else ""
 
 
 def _by_reason(facts: BuildFacts, what: str) -> Counter[str]:
