@@ -379,3 +379,22 @@ def test_a_monospaced_listing_keeps_its_lines_and_indents() -> None:
         *prose(240, 6),
     )
     assert [b.text for b in found if b.role == "code"] == ["for x in xs\n    print(x)"]
+
+
+def test_a_table_with_a_cell_of_two_lines_is_one_block_of_rows() -> None:
+    rows = [
+        ("Neurons", "2020 recordings of"),
+        ("", "many mice"),
+        ("Behavior", "2021 poses"),
+        ("fMRI", "none"),
+    ]
+    cells = [
+        run(text, x, 300 + 12 * i)
+        for i, row in enumerate(rows)
+        for x, text in zip((60, 300), row, strict=True)
+        if text
+    ]
+    found = blocks(*prose(100, 6), *cells, *prose(400, 6))
+    assert [b.text for b in found if b.role == "table"] == [
+        "Neurons  2020 recordings of\nmany mice\nBehavior  2021 poses\nfMRI  none"
+    ]

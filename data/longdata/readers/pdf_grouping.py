@@ -9,10 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from longdata.readers.pdf_group import BULLET, ENUMERATOR, Group, match_number
+from longdata.readers.pdf_group import BULLET, CAPTION, ENUMERATOR, Group, match_number
 from longdata.readers.pdf_headings import run_in_length
 from longdata.readers.pdf_lines import Line
-from longdata.readers.pdf_look import Look, is_code, looks_like_heading, mostly_math, style_of
+from longdata.readers.pdf_look import (
+    Look,
+    is_code,
+    is_formula,
+    looks_like_heading,
+    mostly_math,
+    style_of,
+)
 
 
 def groups_of(lines: Sequence[Line], look: Look) -> list[Group]:
@@ -43,16 +50,25 @@ def _table_rows(lines: Sequence[Line], look: Look) -> set[int]:
             return False
         if re.fullmatch(r"\(\d+[a-z]?\)", line.cells[-1]) or ENUMERATOR.match(line.text):
             return False  # a numbered equation
-        longest = max(len(cell.split()) for cell in line.cells)
-        return longest <= 7 and (len(line.cells) > 2 or len(line.text) < 60)
+        if BULLET.match(line.text) or CAPTION.match(line.text) or is_formula(line):
+            return False
+        return max(len(cell.split()) for cell in line.cells) <= 8
+
+    def wraps(line: Line) -> bool:  # the second line of a cell further right
+        inset = line.x0 > line.column[0] + 3 * line.size
+        return len(line.cells) == 1 and inset and len(line.text) < 60 and not line.mono
 
     found: set[int] = set()
     streak: list[Line] = []
     for line in [*lines, None]:
-        if line is not None and is_row(line) and (not streak or streak[-1].flow == line.flow):
+        same = line is not None and (not streak or streak[-1].flow == line.flow)
+        if line is not None and same and (is_row(line) or (streak and wraps(line))):
             streak.append(line)
             continue
-        if len(streak) >= 3 or (len(streak) == 2 and min(len(x.cells) for x in streak) > 2):
+        while streak and len(streak[-1].cells) == 1:
+            streak.pop()
+        rows = [x for x in streak if len(x.cells) > 1]
+        if len(rows) >= 3 or (len(rows) == 2 and min(len(x.cells) for x in rows) > 2):
             found.update(id(x) for x in streak)
         streak = [line] if line is not None and is_row(line) else []
     return found

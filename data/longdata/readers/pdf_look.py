@@ -96,6 +96,15 @@ def is_code(line: Line) -> bool:
     )
 
 
+def is_formula(line: Line) -> bool:
+    """Whether a line is part of a displayed formula: letters in a formula's font, and signs."""
+    letters = any(
+        _FORMULA_FONT.match(piece.font.name) and any(char.isalpha() for char in piece.text)
+        for piece in line.pieces
+    )
+    return letters and re.search(r"[=∂∫∏∑⇔⇒≤≥]", line.text) is not None
+
+
 def mostly_math(line: Line) -> bool:
     return len(re.findall(r"[A-Za-z]{3,}", line.text)) < 2
 
