@@ -13,12 +13,11 @@ Where nothing is numbered, lines in capitals that are set off by blank space are
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from longdata.documents import Block
 from longdata.headings import (
     CHAPTER_WORDS,
     LAST,
@@ -29,30 +28,19 @@ from longdata.headings import (
     comes_last,
     is_capitals,
     plain_title,
-    title_like,
 )
 from longdata.paragraphs import Paragraph
+from longdata.titles import SHORTEST_NAMED, BookText, Heading, headings_of
 
 _CONTENTS_ENTRY = 3000  # characters at most between two entries of a table of contents
-_SHORTEST_NAMED = 60  # characters of text that make a "PREFACE" more than a line of a title page
 _WITHIN = ("", *SECTION_WORDS)  # keywords of headings that stand below a chapter or a preface
 _SHORTEST_UNNUMBERED = 1000
 _SHORTEST_SECTION = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading's block; it takes the paragraphs start ≤ i < stop but for the last `rest` lines."""
-
-    block: Block
-    start: int
-    stop: int
-    rest: int = 0
-
-
 def find_headings(paragraphs: Sequence[Paragraph]) -> list[Heading]:
     """The headings in text order; [] for a text without chapters. Linear in the text."""
-    book = _Book(paragraphs)
+    book = BookText(paragraphs)
     found = [c for i, p in enumerate(paragraphs) if (c := candidate(i, p)) is not None]
     parts = _parts(found, book)
     chapters = _keyed_chapters(found, book, parts)
@@ -72,36 +60,14 @@ def find_headings(paragraphs: Sequence[Paragraph]) -> list[Heading]:
     if not parts:
         parts = _implied_parts(chapters, found, paragraphs)
     named = _named(found, chapters, parts, book)
-    return _headings(paragraphs, book, parts, chapters, sections, named)
-
-
-class _Book:
-    """How much text stands between two paragraphs."""
-
-    def __init__(self, paragraphs: Sequence[Paragraph]) -> None:
-        self.offsets = [0]
-        for paragraph in paragraphs:
-            self.offsets.append(self.offsets[-1] + sum(map(len, paragraph.lines)))
-
-    def between(self, one: int, other: int) -> int:
-        """Characters of the paragraphs after `one` and before `other`."""
-        return self.offsets[max(one + 1, other)] - self.offsets[one + 1]
-
-    def bodies(self, run: Sequence[Candidate]) -> list[int]:
-        """The length of the text behind each candidate, up to the next one."""
-        if not run:
-            return []
-        stops = [c.index for c in run[1:]] + [len(self.offsets) - 1]
-        return [
-            self.between(c.index, stop) + 60 * c.rest for c, stop in zip(run, stops, strict=True)
-        ]
+    return headings_of(paragraphs, book, parts, chapters, sections, named)
 
 
 # --- which candidates are real -------------------------------------------------------------------
 
 
-def _without_contents(family: list[Candidate], book: _Book) -> list[Candidate]:
-    """Without the table of contents: leading entries with hardly any text before the run restarts."""
+def _without_contents(family: list[Candidate], book: BookText) -> list[Candidate]:
+    """Without the table of contents: leading entries with hardly any text in between."""
     bodies = book.bodies(family)
     thick = [body for body in bodies if body >= 600]
     if len(family) < 3 or not thick:
@@ -120,7 +86,9 @@ def _without_contents(family: list[Candidate], book: _Book) -> list[Candidate]:
     return family[begin:]
 
 
-def _running(family: list[Candidate], book: _Book, borders: Sequence[int] = ()) -> list[Candidate]:
+def _running(
+    family: list[Candidate], book: BookText, borders: Sequence[int] = ()
+) -> list[Candidate]:
     """The candidates whose numbers run; `borders` are paragraphs where a new count may begin."""
     run: list[Candidate] = []
     count = 0  # the number the last accepted heading has, or should have had
@@ -138,7 +106,7 @@ def _running(family: list[Candidate], book: _Book, borders: Sequence[int] = ()) 
             run.append(one)
             count += 1
         elif one.value == 1:
-            if following in (2, LAST) or any(last.index < b < one.index for b in borders):
+            if following in (2, LAST) or _holds(borders, last.index, one.index):
                 run.append(one)
                 count = 1
         elif following == count + 2:  # a misprinted number
@@ -150,7 +118,13 @@ def _running(family: list[Candidate], book: _Book, borders: Sequence[int] = ()) 
     return run
 
 
-def _parts(found: list[Candidate], book: _Book) -> dict[str, list[Candidate]]:
+def _holds(positions: Sequence[int], after: int, before: int) -> bool:
+    """Is one of the sorted positions strictly between the two?"""
+    place = bisect_right(positions, after)
+    return place < len(positions) and positions[place] < before
+
+
+def _parts(found: list[Candidate], book: BookText) -> dict[str, list[Candidate]]:
     """Volumes, books, parts and acts, the larger unit first."""
     families = {}
     for word in PART_WORDS:
@@ -162,9 +136,9 @@ def _parts(found: list[Candidate], book: _Book) -> dict[str, list[Candidate]]:
 
 
 def _keyed_chapters(
-    found: list[Candidate], book: _Book, parts: dict[str, list[Candidate]]
+    found: list[Candidate], book: BookText, parts: dict[str, list[Candidate]]
 ) -> list[Candidate]:
-    borders = [c.index for family in parts.values() for c in family]
+    borders = sorted(c.index for family in parts.values() for c in family)
     chapters: list[Candidate] = []
     for word in CHAPTER_WORDS:
         family = _without_contents([c for c in found if c.keyword == word], book)
@@ -175,10 +149,10 @@ def _keyed_chapters(
 
 
 def _bare_chapters(
-    found: list[Candidate], book: _Book, parts: dict[str, list[Candidate]]
+    found: list[Candidate], book: BookText, parts: dict[str, list[Candidate]]
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Chapters that carry only a number ("IV.") or a number and a title, and their sections."""
-    borders = [c.index for family in parts.values() for c in family]
+    borders = sorted(c.index for family in parts.values() for c in family)
     runs = []
     for roman in (True, False):
         family = [c for c in found if not c.keyword and c.roman is roman and "." not in c.number]
@@ -193,7 +167,7 @@ def _bare_chapters(
     return runs[0], _sections(found, runs[0], book) if len(runs) == 2 else []
 
 
-def _sections(found: list[Candidate], chapters: list[Candidate], book: _Book) -> list[Candidate]:
+def _sections(found: list[Candidate], chapters: list[Candidate], book: BookText) -> list[Candidate]:
     """Numbered sections within chapters: the count begins anew in each."""
     taken = {c.index for c in chapters}
     first = chapters[0].index
@@ -217,7 +191,7 @@ def _sections(found: list[Candidate], chapters: list[Candidate], book: _Book) ->
 
 
 def _in_chapters(
-    family: list[Candidate], chapters: list[Candidate], book: _Book
+    family: list[Candidate], chapters: list[Candidate], book: BookText
 ) -> list[Candidate]:
     accepted: list[Candidate] = []
     position = 0
@@ -235,7 +209,7 @@ def _in_chapters(
     return accepted
 
 
-def _unnumbered(paragraphs: Sequence[Paragraph], book: _Book) -> list[Candidate]:
+def _unnumbered(paragraphs: Sequence[Paragraph], book: BookText) -> list[Candidate]:
     """Chapters that carry only a title: lines in capitals behind at least two blank lines."""
     found = []
     for i, paragraph in enumerate(paragraphs):
@@ -247,8 +221,8 @@ def _unnumbered(paragraphs: Sequence[Paragraph], book: _Book) -> list[Candidate]
     found = [
         c for c, body in zip(found, book.bodies(found), strict=True) if body >= _SHORTEST_UNNUMBERED
     ]
-    while found and book.between(-1, found[0].index) == 0:
-        found.pop(0)  # the title of the book itself
+    if found and book.between(-1, found[0].index) == 0:
+        del found[0]  # the title of the book itself
     return found if len(found) >= 3 else []
 
 
@@ -264,8 +238,9 @@ def _implied_parts(
     for chapter in [chapters[0], *firsts]:
         title = _capitals_above(chapter.index, paragraphs)
         if title is None:  # a preliminary chapter may stand in between
-            above = [i for i in names if chapter.index - 60 < i < chapter.index]
-            title = _capitals_above(above[-1], paragraphs) if above else None
+            place = bisect_left(names, chapter.index) - 1
+            near = place >= 0 and names[place] > chapter.index - 60
+            title = _capitals_above(names[place], paragraphs) if near else None
         if title is None:
             continue
         text = " ".join(" ".join(paragraphs[title].lines).split())
@@ -290,7 +265,7 @@ def _named(
     found: list[Candidate],
     chapters: list[Candidate],
     parts: dict[str, list[Candidate]],
-    book: _Book,
+    book: BookText,
 ) -> list[Candidate]:
     """PREFACE, PROLOGUE, CONTENTS in front; EPILOGUE, APPENDIX, NOTES behind."""
     numbered = _numbered(chapters, parts)
@@ -311,149 +286,17 @@ def _named(
     for one in candidates:
         contents = one.title.casefold().endswith(("contents", "illustrations"))
         body = book.between(one.index, following[one.index])
-        if body < _SHORTEST_NAMED and not contents:
+        if body < SHORTEST_NAMED and not contents:
             continue
-        in_front = one.index < first or any(start < one.index < stop for start, stop in openings)
+        place = bisect_left(openings, (one.index, 0)) - 1
+        in_front = one.index < first or (place >= 0 and one.index < openings[place][1])
         behind = one.index > last
-        if (in_front and not comes_last(one.title)) or (behind and comes_last(one.title)):
-            if not (contents and one.title in accepted):
-                accepted[f"{one.title} {'behind' * behind}"] = one  # a contents page names it first
+        well_placed = behind if comes_last(one.title) else in_front
+        if well_placed and not (contents and one.title in accepted):
+            accepted[f"{one.title} {'behind' * behind}"] = one  # a contents page names it first
     return sorted(accepted.values(), key=lambda c: c.index)
 
 
 def _numbered(chapters: list[Candidate], parts: dict[str, list[Candidate]]) -> list[Candidate]:
     everything = [*chapters, *(c for family in parts.values() for c in family)]
     return sorted(everything, key=lambda c: c.index)
-
-
-# --- headings out of candidates ------------------------------------------------------------------
-
-
-def _headings(
-    paragraphs: Sequence[Paragraph],
-    book: _Book,
-    parts: dict[str, list[Candidate]],
-    chapters: list[Candidate],
-    sections: list[Candidate],
-    named: list[Candidate],
-) -> list[Heading]:
-    taken = {c.index for c in (*chapters, *sections, *named)}
-    taken |= {c.index for family in parts.values() for c in family}
-    entries = _contents_entries(paragraphs, min(taken - {c.index for c in named}, default=0))
-    chapter_level = 1 + len(parts)
-    headings: list[Heading] = []
-    for level, family in enumerate(parts.values(), start=1):
-        headings += _titled(family, level, "part", paragraphs, taken, entries)
-    headings += _titled(chapters, chapter_level, "chapter", paragraphs, taken, entries)
-    for one in sections:
-        headings.append(_heading(one, chapter_level + 1, "section"))
-    levels = {c.index: chapter_level for c in chapters}
-    levels |= {c.index: i for i, f in enumerate(parts.values(), start=1) for c in f}
-    for one in named:
-        behind = [i for i in levels if i > one.index]
-        level = levels[min(behind)] if behind else 1
-        kind = "appendix" if one.kind == "appendix" else one.kind
-        title = one.index + 1
-        if (
-            kind in ("chapter", "appendix")
-            and title < len(paragraphs)
-            and title not in taken
-            and is_capitals(one.text)
-            and is_capitals(" ".join(paragraphs[title].lines))
-            and len(paragraphs[title].lines) <= 2
-        ):
-            headings.append(_heading(one, level, kind, paragraphs[title]))
-        else:
-            headings.append(_heading(one, level, kind))
-    headings += _front_titles(paragraphs, book, headings)
-    return sorted(headings, key=lambda heading: heading.start)
-
-
-def _titled(
-    family: list[Candidate],
-    level: int,
-    kind: str,
-    paragraphs: Sequence[Paragraph],
-    taken: set[int],
-    entries: set[str],
-) -> list[Heading]:
-    """Headings; where most of a family are followed by a title of their own, it belongs to them."""
-    untitled = [c for c in family if not c.title and not c.rest]
-    with_title = {
-        c.index
-        for c in untitled
-        if c.index + 1 < len(paragraphs)
-        and c.index + 1 not in taken
-        and _is_title(paragraphs[c.index + 1], entries)
-    }
-    if len(with_title) < 0.6 * len(untitled):
-        with_title = set()
-    return [
-        _heading(c, level, kind, paragraphs[c.index + 1] if c.index in with_title else None)
-        for c in family
-    ]
-
-
-def _is_title(paragraph: Paragraph, entries: set[str]) -> bool:
-    text = " ".join(" ".join(paragraph.lines).split())
-    if len(paragraph.lines) > 4 or len(text) > 250 or paragraph.gap > 6:
-        return False
-    if is_capitals(text) or _folded(text) in entries:
-        return True
-    return len(paragraph.lines) <= 2 and title_like(text) and text[-1] not in ".!?…"
-
-
-def _heading(one: Candidate, level: int, kind: str, title: Paragraph | None = None) -> Heading:
-    text, plain = one.text, one.title
-    if title is not None:
-        below = " ".join(" ".join(title.lines).split())
-        text = f"{text} {below}" if text[-1] in ".:;—-–" else f"{text}. {below}"
-        plain = plain_title(below) if not plain else f"{plain}. {plain_title(below)}"
-    block = Block(text, role="heading", level=level, number=one.number, title=plain, kind=kind)  # type: ignore[arg-type]
-    return Heading(
-        block=block,
-        start=one.index,
-        stop=one.index + (1 if title is None else 2),
-        rest=one.rest,
-    )
-
-
-def _contents_entries(paragraphs: Sequence[Paragraph], first: int) -> set[str]:
-    """The letters of the lines in front of the first heading: the entries of a contents page."""
-    entries = set()
-    for paragraph in paragraphs[: min(first, 1000)]:
-        for line in paragraph.lines[:200]:
-            words = line.split()
-            for skip in range(min(4, len(words))):  # "Chapter the First--", "XII."
-                entries.add(_folded(" ".join(words[skip:])))
-    entries.discard("")
-    return entries
-
-
-def _folded(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalpha())
-
-
-def _front_titles(
-    paragraphs: Sequence[Paragraph], book: _Book, headings: list[Heading]
-) -> list[Heading]:
-    """Pieces in front of the first chapter whose title the contents page names."""
-    first = min(heading.start for heading in headings if heading.block.kind in ("part", "chapter"))
-    starts = {i for heading in headings for i in range(heading.start, heading.stop)}
-    found: list[Heading] = []
-    entries: set[str] = set()
-    for i, paragraph in enumerate(paragraphs[: min(first, 1000)]):
-        lines = paragraph.lines
-        text = " ".join(" ".join(lines).split())
-        if (
-            i not in starts
-            and len(lines) <= 2
-            and paragraph.gap >= 2
-            and is_capitals(text)
-            and _folded(text) in entries
-            and book.between(i, i + 2) > _SHORTEST_NAMED
-        ):
-            block = Block(text, role="heading", level=1, title=plain_title(text), kind="front")
-            found.append(Heading(block=block, start=i, stop=i + 1))
-        entries.update(_folded(line) for line in lines[:200])
-    return found

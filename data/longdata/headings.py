@@ -64,7 +64,8 @@ _NAMED: tuple[tuple[re.Pattern[str], SectionKind], ...] = (
     ),
 )
 _BACK_ONLY = re.compile(
-    r"(?:the )?(?:epilogue|finale|l['’]envoi)|afterword|postscript|appendix|(?:foot|end)?notes\b|errata"
+    r"(?:the )?(?:epilogue|finale|l['’]envoi)|afterword|postscript|appendix|errata"
+    r"|(?:foot|end)?notes\b"
     r"|glossary|index|.{0,12}transcriber",
     re.I,
 )
@@ -165,7 +166,7 @@ def _bare(index: int, paragraph: Paragraph, first: str) -> Candidate | None:
 
 
 def _named(index: int, paragraph: Paragraph, first: str) -> Candidate | None:
-    if len(paragraph.lines) > 2 or not first[:1].isupper() and first[:1] not in "[*_":
+    if len(paragraph.lines) > 2 or (not first[:1].isupper() and first[:1] not in "[*_"):
         return None
     text = _on_one_line(paragraph.lines)
     if len(text) > 100 or text[-1] in ",;" or (text[-1] == "." and not text.isupper()):
@@ -228,13 +229,13 @@ _SMALL_WORDS = frozenset(
 
 
 def title_like(text: str) -> bool:
-    """Could this line be a title? Capitals, or a short line that does not end as a sentence does."""
+    """Could this line be a title? Capitals, or a short line that does not end like a sentence."""
     text = text.strip().strip("_*")
     if not text or len(text) > 200 or text[-1] in ",;:":
         return False
     if is_capitals(text):
         return True
-    if text[0].islower() or text[-1] in "\"”’'" and text[0] not in "\"“‘'":
+    if text[0].islower() or (text[-1] in "\"”’'" and text[0] not in "\"“‘'"):
         return False
     words = [word.strip("\"'“”‘’().,:;!?-—[]") for word in text.split()]
     words = [word for word in words if word]

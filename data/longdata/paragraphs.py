@@ -1,7 +1,8 @@
 """The lines of a plain text → its paragraphs, and whether a paragraph is prose, verse or a table.
 
-    text = "It was the best of times, it was the worst\\nof times.\\n\\n\\n    Tiger, tiger,\\n    burning"
-    first, second = split_paragraphs(text.split("\\n"), layout_of(text.split("\\n")))
+    lines = ["It was the best of times, it was the worst", "of times.", "", "",
+             "    Tiger, tiger,", "    burning"]
+    first, second = split_paragraphs(lines, layout_of(lines))
     first.lines, first.gap    -> ("It was the best …", "of times."), 0
     second.lines, second.gap  -> ("    Tiger, tiger,", "    burning"), 2      (two blank lines)
 
@@ -60,7 +61,8 @@ def layout_of(lines: Sequence[str]) -> Layout:
     lengths = sorted(len(line) for line, _ in inner)
     margin = lengths[int(0.8 * (len(lengths) - 1))]
     full = sum(_room_used(line, after) > 0.88 * margin for line, after in inner)
-    if margin < 30 or 2 * full < len(inner):
+    going_on = sum(after.lstrip()[:1].islower() for _, after in inner)
+    if margin < 30 or (2 * full < len(inner) and 2 * going_on < len(inner)):
         return Layout(margin=0)
     typical = int(median([len(line) for line, after in inner]))
     blank = sum(not line for line, _ in pairs)
@@ -143,7 +145,10 @@ def shape_of(lines: Sequence[str], layout: Layout) -> Shape:
     widest = max(map(len, lines))
     ragged = sum(_room_used(line, after) < widest for line, after in breaks)
     capitals = sum(_starts_high(after) for _, after in breaks)
-    if capitals >= 0.75 * len(breaks) or ragged >= 0.35 * len(breaks):
+    if capitals >= 0.75 * len(breaks):
+        return "verse"
+    set_in = min(map(_indent, lines)) > 3
+    if ragged >= 0.35 * len(breaks) and (capitals >= 0.3 * len(breaks) or set_in):
         return "verse"
     return "paragraph"
 

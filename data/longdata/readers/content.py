@@ -78,7 +78,8 @@ def guess_kind(blocks: Iterable[Block]) -> DocumentKind:
 
 
 _CITATION = re.compile(
-    r"\[\d{1,3}(?:[,–-] ?\d{1,3})*\]|\bet al\.,? \(?\d{4}|\((?:[A-Z]\w+[ ,&]+){1,4}\d{4}[a-z]?\)|\[@\w"
+    r"\[\d{1,3}(?:[,–-] ?\d{1,3})*\]|\bet al\.,? \(?\d{4}"
+    r"|\((?:[A-Z]\w+[ ,&]+){1,4}\d{4}[a-z]?\)|\[@\w"
 )
 
 

@@ -24,7 +24,8 @@ from longdata.headings import comes_last
 from longdata.marked import license_name, with_levels_from_one, year_of
 from longdata.readers.content import Content, document_of
 from longdata.readers.epub_archive import EpubArchive, Package
-from longdata.readers.html_walk import Element, merged_heading, parse_html, walk
+from longdata.readers.html_tree import Element, parse_html
+from longdata.readers.html_walk import merged_heading, walk
 from longdata.readers.webpage import language_code
 from longdata.sources import Source
 
@@ -66,9 +67,9 @@ def _page(archive: EpubArchive, path: str, drops: Drops) -> _Page:
     blocks = _merged(walk(root, drops, book=True))
     place = _place(root)
     label = archive.package.labels.get(path, "")
-    if blocks and label and not any(block.role == "heading" for block in blocks):
-        if not any(block.text.casefold() == label.casefold() for block in blocks[:3]):
-            blocks = [merged_heading([label], 2), *blocks]
+    said = any(block.text.casefold() == label.casefold() for block in blocks[:3])
+    if blocks and label and not said and not any(block.role == "heading" for block in blocks):
+        blocks = [merged_heading([label], 2), *blocks]
     return _Page(blocks, place)
 
 

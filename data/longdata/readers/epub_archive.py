@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from longdata.errors import SourceError
-from longdata.readers.html_walk import Element, elements, name_of, parse_html, text_of
+from longdata.readers.html_tree import Element, elements, name_of, parse_html, text_of
 
 _LARGEST = 256 * 2**20  # bytes of all members together
 _HIGHEST_RATIO = 200  # unpacked to packed, of an archive that unpacks to more than a megabyte

@@ -9,19 +9,21 @@ loaded, no document type definition is read and no entity but HTML's own charact
 
 from __future__ import annotations
 
-import html.entities
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from lxml import etree
 
 from longdata.cleaning import Drops
 from longdata.documents import Block
-from longdata.errors import SourceError
 from longdata.marked import caption_block, caption_label, marked_heading
-
-Element = Any  # lxml has no types
+from longdata.readers.html_tree import (
+    Element,
+    formula_of,
+    lines_of,
+    name_of,
+    rows_of,
+    text_of,
+)
 
 _DROPPED = frozenset(
     "script style svg nav aside form noscript template iframe canvas object embed select "
@@ -31,8 +33,8 @@ _DROPPED = frozenset(
 _UNSEEN = frozenset("head title meta link base".split())  # read for their facts, no text
 _BLOCKS = frozenset(
     "html body div p section article main header h1 h2 h3 h4 h5 h6 hgroup ul ol li dl dt dd "
-    "blockquote figure figcaption table thead tbody tfoot tr td th caption pre hr address details "
-    "summary fieldset legend center menu dir d-title d-abstract d-article d-appendix d-figure".split()
+    "blockquote figure figcaption table thead tbody tfoot tr td th caption pre hr address "
+    "details summary fieldset legend center menu dir d-title d-abstract d-article d-appendix d-figure".split()
 )
 _LINE = "\x0b"  # a line end that the author set
 _VERSE = re.compile(
@@ -40,67 +42,6 @@ _VERSE = re.compile(
 )
 _SPACE = re.compile(r"[ \t\n\r\f]+")
 _EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
-_DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(?:\[[^\]]*(?:\][^>]*)?)?>", re.I)
-_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{0,40});")
-_XML_OWN = frozenset(("amp", "lt", "gt", "quot", "apos"))
-
-
-def parse_html(text: str, *, xml: bool = False) -> Element:
-    """The root element. XHTML goes through the XML parser, all else through the forgiving one."""
-    text = text.lstrip("\ufeff \t\r\n")
-    text = re.sub(r"^<\?xml[^>]*\?>", "", text)
-    data = text.encode("utf-8", errors="replace")
-    root = None
-    if xml:
-        head = text[:20_000]  # a document type stands at the beginning
-        text = _DOCTYPE.sub("", head, count=1) + text[20_000:]
-        text = _ENTITY.sub(_character, text)
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            recover=True,
-            remove_comments=True,
-            remove_pis=True,
-            encoding="utf-8",
-        )
-        root = etree.fromstring(text.encode("utf-8", errors="replace"), parser)
-    if root is None:
-        parser = etree.HTMLParser(
-            no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
-        )
-        try:
-            root = etree.fromstring(data, parser)
-        except etree.ParserError as error:
-            raise SourceError("damaged", f"it is no HTML: {error}") from error
-    if root is None:
-        raise SourceError("empty", "the page holds no elements")
-    return root
-
-
-def _character(match: re.Match[str]) -> str:
-    name = match[1]
-    return match[0] if name in _XML_OWN else html.entities.html5.get(f"{name};", "")
-
-
-def name_of(element: Element) -> str:
-    """The tag in lower case without its namespace."""
-    tag = element.tag
-    return tag.rsplit("}", 1)[-1].lower() if isinstance(tag, str) else ""
-
-
-def text_of(element: Element) -> str:
-    """All text inside, on one line, without scripts."""
-    pieces: list[str] = []
-    for event, one in etree.iterwalk(element, events=("start", "end")):
-        if event == "start":
-            if one.text and name_of(one) not in ("script", "style"):
-                pieces.append(one.text)
-            elif name_of(one) == "br":
-                pieces.append(" ")
-        elif one is not element and one.tail:
-            pieces.append(one.tail)
-    return " ".join("".join(pieces).split())
 
 
 def walk(root: Element, drops: Drops, *, book: bool = False) -> list[Block]:
@@ -164,12 +105,13 @@ class _Walker:
             return False
         if name in _BLOCKS:
             self.flush()
-        if name in ("section", "article", "main"):
-            self.articles += 1
-        if self.is_verse(element):
-            self.verse += 1
-        if name in ("pre", "table", "math", "d-math", "d-code"):
-            return self.whole(name, element)
+        if name in ("pre", "table", "math", "d-math", "d-code") and not self.whole(name, element):
+            return False
+        if name == "d-cite":
+            self.buffer.append(f" [{self.cited(element)}]")
+            return False
+        self.articles += name in ("section", "article", "main")
+        self.verse += self.is_verse(element)
         if len(name) == 2 and name[0] == "h" and name[1] in "123456":
             self.heading = max(1, int(name[1]) - self.appendix)
         elif name == "hgroup":
@@ -193,9 +135,6 @@ class _Walker:
             self.appendix = 1  # its h3 stand beside the article's h2
         elif name == "d-abstract":
             self.blocks.append(marked_heading("Abstract", 2))
-        elif name == "d-cite":
-            self.buffer.append(f" [{self.cited(element)}]")
-            return False
         elif name == "d-footnote":
             self.buffer.append(" (")
         elif name in ("sup", "sub"):
@@ -206,10 +145,8 @@ class _Walker:
         name = name_of(element)
         if name in _BLOCKS:
             self.flush()
-        if name in ("section", "article", "main"):
-            self.articles -= 1
-        if self.is_verse(element):
-            self.verse -= 1
+        self.articles -= name in ("section", "article", "main")
+        self.verse -= self.is_verse(element)
         if name == "hgroup":
             self.end_group()
         elif len(name) == 2 and name[0] == "h" and name[1] in "123456":
@@ -255,9 +192,9 @@ class _Walker:
     def whole(self, name: str, element: Element) -> bool:
         """Elements that are taken as one; True when the table has to be walked after all."""
         if name == "pre" or (name == "d-code" and element.get("block") is not None):
-            self.blocks.append(Block(_lines_of(element), role="code"))
+            self.blocks.append(Block(lines_of(element), role="code"))
         elif name == "table":
-            rows = _rows(element)
+            rows = rows_of(element)
             if rows is None:
                 return True
             for caption in element.iter():
@@ -266,7 +203,7 @@ class _Walker:
             if rows:
                 self.blocks.append(Block("\n".join(rows), role="table"))
         elif name == "math":
-            self.buffer.append(_formula(element))
+            self.buffer.append(formula_of(element))
         elif name == "d-math":
             self.buffer.append(f"${text_of(element)}$")
         else:
@@ -358,48 +295,3 @@ def _raised(name: str, element: Element) -> str:
     if name == "sup":
         return "^" if re.fullmatch(r"[-+−]?\d{1,3}|[a-z]|[-+−]?\d*[a-z]", inside) else ""
     return "_" if re.fullmatch(r"[A-Za-z][\w.]*", inside) else ""
-
-
-def _lines_of(element: Element) -> str:
-    pieces: list[str] = []
-    for event, one in etree.iterwalk(element, events=("start", "end")):
-        if event == "start":
-            if name_of(one) == "br":
-                pieces.append("\n")
-            if one.text:
-                pieces.append(one.text)
-        elif one is not element and one.tail:
-            pieces.append(one.tail)
-    return "".join(pieces).strip("\n")
-
-
-_LONGEST_CELL = 1500
-
-
-def _rows(table: Element) -> list[str] | None:
-    """ "a | b | c" for each row; None for a table that only lays out a page."""
-    rows: list[str] = []
-    for one in table.iter():
-        name = name_of(one)
-        if (name == "table" and one is not table) or re.fullmatch(r"h[1-6]|pre|ul|ol", name):
-            return None
-        if name == "tr":
-            cells = [text_of(cell) for cell in one if name_of(cell) in ("td", "th")]
-            if any(len(cell) > _LONGEST_CELL for cell in cells):
-                return None
-            if any(cells):
-                rows.append(" | ".join(cells))
-    return rows
-
-
-def _formula(element: Element) -> str:
-    """A MathML formula as TeX where the page brings it, else as its characters."""
-    for one in element.iter():
-        if name_of(one) == "annotation" and "tex" in (one.get("encoding") or ""):
-            return f"${text_of(one)}$"
-    return f"${element.get('alttext')}$" if element.get("alttext") else text_of(element)
-
-
-def elements(root: Element, name: str) -> Iterator[Element]:
-    """All elements of a name, whatever their namespace."""
-    return (one for one in root.iter() if name_of(one) == name)

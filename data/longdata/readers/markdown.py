@@ -1,8 +1,8 @@
 r"""Markdown → Document: `read_markdown(source)`; its pure inside is `blocks_of_markdown(text)`.
 
-    content = blocks_of_markdown("---\ntitle: On Whales\n---\n## 2 Teeth\nWhales have *none*, $n=0$.")
+    content = blocks_of_markdown("---\ntitle: On Whales\n---\n## 2 Teeth\nThey have *none*.")
     content.title   -> "On Whales"
-    content.blocks  -> [Block("2 Teeth", role="heading", number="2", …), Block("Whales have none, $n=0$.")]
+    content.blocks  -> [Block("2 Teeth", role="heading", number="2", …), Block("They have none.")]
 
 CommonMark with tables is rendered to HTML, which the HTML reader turns into blocks, so that
 markup and the HTML inside Markdown have one meaning. What Markdown would misread is put aside
@@ -33,7 +33,8 @@ from longdata.marked import (
 )
 from longdata.readers.content import Content, document_of
 from longdata.readers.content import guess_kind as guess_kind
-from longdata.readers.html_walk import parse_html, walk
+from longdata.readers.html_tree import parse_html
+from longdata.readers.html_walk import walk
 from longdata.readers.webpage import language_code, without_title
 from longdata.sources import Source
 
@@ -125,7 +126,7 @@ def _names(value: object) -> list[str]:
 
 
 class _Aside:
-    """Pieces of text that Markdown must not touch, each replaced by a mark of two private letters."""
+    """Pieces of text that Markdown must not touch, each replaced by a private mark."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []

@@ -26,6 +26,8 @@ from longdata.cleaning import (
 from longdata.decoding import decode
 from longdata.documents import Block, Document
 from longdata.gutenberg import strip_gutenberg
+from longdata.marked import caption_block, caption_label, with_references
+from longdata.outlines import find_sections
 from longdata.paragraphs import Layout, Paragraph, layout_of, shape_of, split_paragraphs
 from longdata.readers.content import Content, document_of
 from longdata.sources import Source
@@ -49,7 +51,7 @@ def blocks_of_plain(text: str) -> Content:
     layout = layout_of(lines)
     hyphens = hyphens_of(lines) if layout.wrapped else Hyphens(counts={})
     paragraphs = list(split_paragraphs(lines, layout))
-    blocks = list(_blocks(paragraphs, layout, hyphens, drops))
+    blocks = with_references(_blocks(paragraphs, layout, hyphens, drops))
     facts = stripped.facts
     title, author = _title_page(paragraphs)
     return Content(
@@ -67,6 +69,9 @@ _ILLUSTRATION = re.compile(
 )
 
 
+_CAPTION = re.compile(r"(?:Figure|Fig\.|Table)\s+[A-Z]?\d[\d.]*\s*[.:|—–]\s*[A-Z(]")
+
+
 def _closed_up(text: str) -> str:
     """Form feeds gone, and no blank lines within the caption of an illustration."""
     if "\f" in text:
@@ -80,7 +85,7 @@ def _blocks(
     paragraphs: Sequence[Paragraph], layout: Layout, hyphens: Hyphens, drops: Drops
 ) -> Iterator[Block]:
     position = 0
-    for heading in find_headings(paragraphs):
+    for heading in find_sections(paragraphs) or find_headings(paragraphs):
         if heading.start < position:
             continue
         for paragraph in paragraphs[position : heading.start]:
@@ -122,7 +127,9 @@ def _text_blocks(
             return " "
 
         text = _ILLUSTRATION.sub(taken, text).strip()
-    if text:
+    if _CAPTION.match(text) and caption_label(text):
+        yield caption_block(without_emphasis(text, drops))
+    elif text:
         yield Block(without_emphasis(text, drops), role=shape)
     for caption in captions:
         yield Block(without_emphasis(caption, drops), role="caption")

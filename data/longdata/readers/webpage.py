@@ -20,7 +20,8 @@ from longdata.documents import Block, Document, section_kind
 from longdata.gutenberg import strip_gutenberg_blocks
 from longdata.marked import license_name, with_levels_from_one, with_references, year_of
 from longdata.readers.content import Content, document_of
-from longdata.readers.html_walk import Element, elements, parse_html, text_of, walk
+from longdata.readers.html_tree import Element, elements, parse_html, text_of
+from longdata.readers.html_walk import walk
 from longdata.sources import Source
 
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,30})", re.I)
@@ -66,7 +67,7 @@ def decoded(page: bytes) -> str:
 
 
 def without_title(blocks: list[Block], title: str) -> tuple[list[Block], str]:
-    """The document's title is a paragraph of its first page, not a section that holds all others."""
+    """The document's title is a paragraph of its first page, not a section holding all others."""
     for i, block in enumerate(blocks[:20]):
         if block.role != "heading":
             continue
