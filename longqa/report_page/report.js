@@ -252,6 +252,7 @@ async function openExample(i) {
     ` · ${rows.split[i]} · ${number(rows.tokens[i])} of ${number(rows.ctx[i])} tokens`,
   );
   $("question").textContent = rows.question[i];
+  $("question").classList.toggle("long", rows.question[i].length > 140);
   $("answer").textContent = rows.answer[i];
   $("question").scrollTop = $("answer").scrollTop = 0;
   const by = source.author ? ` by ${source.author}` : "";
