@@ -327,7 +327,10 @@ def _license(verdict: Verdict) -> str:
             (verdict.share_alike, "share what you derive under the same licence"),
             (verdict.non_commercial, "do not use it commercially"),
             (verdict.no_derivatives, "some sources allow no changed versions"),
-            (not verdict.redistribution, "some sources may not be passed on"),
+            (
+                not all(LICENSES[id].redistribution for id in verdict.sources),
+                "do not pass on the texts of some sources",
+            ),
         )
         if holds
     ]

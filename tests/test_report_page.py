@@ -108,6 +108,13 @@ def test_every_example_opens_with_its_evidence_highlighted_and_in_view(
                 }"""
             )
             assert inside
+            view, tick = page.evaluate(
+                """() => [".view", ".tick.now"].map((part) => {
+                    const box = document.querySelector(`#map ${part}`).getBoundingClientRect();
+                    return [box.left, box.right];
+                })"""
+            )
+            assert view[0] - 4 <= tick[0] <= tick[1] <= view[1] + 4
             page.keyboard.press("n")
 
 

@@ -173,6 +173,8 @@ function* segments(from, to) {
   }
 }
 
+const covers = (node, e) => (node.dataset.evidence ?? "").split(" ").includes(String(e));
+
 function drawContext(text) {
   const paragraphs = [];
   for (const match of text.matchAll(/[^\n]+(?:\n(?!\n)[^\n]+)*/g)) {
@@ -192,7 +194,6 @@ function drawContext(text) {
     paragraphs.push(paragraph);
   }
   $("context").replaceChildren(...paragraphs);
-  drawMap(text.length);
 }
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -204,14 +205,21 @@ function rect(className, x, width, y, height) {
   return made;
 }
 
-function drawMap(length) {
-  const ticks = evidence.map(([start, end], e) => {
-    const x = Math.min(99.5, (100 * (start + end)) / 2 / Math.max(1, length));
-    const tick = rect("tick", x, 3, 0, "100%");
+// The map stands for the scroll height, so that the ticks and the part in view agree.
+function drawMap() {
+  const context = $("context");
+  const top = context.getBoundingClientRect().top - context.scrollTop;
+  const marks = [...context.querySelectorAll("mark")];
+  const ticks = evidence.map((_, e) => {
+    const mark = marks.find((node) => covers(node, e));
+    const middle = mark ? mark.getBoundingClientRect().top - top + mark.offsetHeight / 2 : 0;
+    const tick = rect("tick", Math.min(99.5, (100 * middle) / context.scrollHeight), 3, 0, "100%");
     tick.dataset.evidence = e;
+    tick.classList.toggle("now", e === evidenceAt);
     return tick;
   });
-  $("map").replaceChildren(rect("track", 0, "100%", "35%", "30%"), rect("view", 0, 0, "20%", "60%"), ...ticks);
+  const track = rect("track", 0, "100%", "35%", "30%");
+  $("map").replaceChildren(track, rect("view", 0, 0, "20%", "60%"), ...ticks);
   drawView();
 }
 
@@ -231,13 +239,15 @@ function goToEvidence(wanted) {
     return;
   }
   evidenceAt = (wanted + count) % count;
-  const isNow = (node) => (node.dataset.evidence ?? "").split(" ").includes(String(evidenceAt));
-  for (const node of document.querySelectorAll("mark, .tick")) node.classList.toggle("now", isNow(node));
+  for (const node of document.querySelectorAll("mark, .tick")) {
+    node.classList.toggle("now", covers(node, evidenceAt));
+  }
   const context = $("context");
   const first = context.querySelector("mark.now");
   if (first) {
     const offset = first.getBoundingClientRect().top - context.getBoundingClientRect().top;
     context.scrollTop += offset - context.clientHeight / 3;
+    drawView();
   }
   $("evidence-label").textContent = `Evidence ${number(evidenceAt + 1)} of ${number(count)}`;
 }
@@ -271,6 +281,9 @@ async function openExample(i) {
   const text = await contextText(data.contexts[rows.context[i]]);
   if (current !== i) return; // another one was opened meanwhile
   drawContext(text);
+  $("context").scrollTop = 0;
+  evidenceAt = 0;
+  drawMap();
   goToEvidence(0);
 }
 
@@ -367,7 +380,7 @@ function listen() {
   addEventListener("resize", () => {
     itemHeight = 0;
     drawList();
-    drawView();
+    if (current >= 0) drawMap();
   });
   addEventListener("hashchange", guarded(route));
   addEventListener("keydown", (event) => {
