@@ -84,6 +84,8 @@ class Folder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with contextlib.suppress(OSError):  # of a disk that is full or gone: the next claim does it
+            remove_parts(self.units)
         self._lock.close()
 
     def keep_units(self, names: set[str]) -> int:

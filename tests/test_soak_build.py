@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -111,10 +112,8 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(
     for round_ in range(10):
         process = start(books, out)
         if round_ < 6:  # anywhere
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=rng.uniform(0.05, 0.7) * seconds)
-            except subprocess.TimeoutExpired:
-                pass
         else:  # while the dataset is put together
             wait_until(stage.exists, process)
             time.sleep(rng.uniform(0, 0.4))
