@@ -34,6 +34,7 @@ _MOST_REFUSED = 25  # candidates of one kind refused in a row in one material be
 
 NO_CANDIDATE = "the text holds no further question of this kind"
 REFUSED = "every further candidate was refused by a check"
+SHARE_KEPT = "fewer answerable questions were found, and its share is kept"
 TOO_SHORT = "the document holds no stretch that fits the budget"
 
 
@@ -67,6 +68,8 @@ def ask(document: Document, tokenizer: Tokenizer, recipe: Recipe) -> Outcome:
     for kind, wanted in requested.items():
         if wanted > dealer.kept[kind]:
             reason = dealer.why_closed(kind) if desks else TOO_SHORT
+            if kind == "unanswerable" and not recipe.exact and desks:
+                reason = SHARE_KEPT
             missing[kind, reason] = wanted - dealer.kept[kind]
     return Outcome(
         examples=dealer.in_text_order(),

@@ -178,7 +178,7 @@ def assemble(
     text = "".join(pieces)
     title = " ".join(unicodedata.normalize("NFC", title).split())
     return Document(
-        id=hashlib.sha256(f"{title}\n\n{text}".encode()).hexdigest()[:16],
+        id=document_id(title, text),
         text=text,
         title=title,
         kind=kind,
@@ -195,6 +195,11 @@ def assemble(
         verbatim=tuple(verbatim),
         dropped=tuple(dropped),
     )
+
+
+def document_id(title: str, text: str) -> str:
+    """16 hexadecimal digits that depend on title and text alone."""
+    return hashlib.sha256(f"{title}\n\n{text}".encode()).hexdigest()[:16]
 
 
 def normal_form(text: str, *, keep_lines: bool = False) -> str:

@@ -11,7 +11,6 @@ refused with the reason. Whatever a damaged file makes a library raise comes out
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 import sys
 import zipfile
@@ -20,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from longdata.documents import Document
+from longdata.documents import Document, document_id
 from longdata.errors import SourceError
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ def with_facts(document: Document, source: Source, *, of_row: bool = False) -> D
     changed: dict[str, object] = {}
     if title != document.title:
         changed["title"] = title
-        key = f"{title}\n\n{document.text}".encode()
-        changed["id"] = hashlib.sha256(key).hexdigest()[:16]  # as `assemble` makes it
+        changed["id"] = document_id(title, document.text)
     for name in ("author", "year", "license", "language", "url"):
         own = getattr(document, name)
         given = getattr(said, name)
