@@ -237,11 +237,13 @@ def _sections(headings: list[tuple[Block, int, int]], text: str) -> Iterator[Sec
         followers = (s - 2 for b, s, _ in headings[index + 1 :] if b.level <= block.level)
         end = next(followers, len(text))  # without the blank line before the next heading
         title = " ".join(block.title.split())
+        # some journals call the abstract so; a “Summary” further down is the authors' last word
+        opens = index == 0 and title.casefold() == "summary"
         yield Section(
             title=title,
             number=block.number,
             level=block.level,
-            kind=block.kind or section_kind(title),
+            kind=block.kind or ("abstract" if opens else section_kind(title)),
             start=start,
             body=min(heading_end + 2, end),
             end=end,
