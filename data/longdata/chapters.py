@@ -29,6 +29,7 @@ from longdata.headings import (
     is_capitals,
     plain_title,
 )
+from longdata.numerals import value_of
 from longdata.paragraphs import Paragraph
 from longdata.titles import SHORTEST_NAMED, BookText, Heading, headings_of
 
@@ -216,7 +217,7 @@ def _unnumbered(paragraphs: Sequence[Paragraph], book: BookText) -> list[Candida
         if paragraph.gap < 2 or len(paragraph.lines) > 2 or i + 1 == len(paragraphs):
             continue
         text = " ".join(" ".join(paragraph.lines).split())
-        if is_capitals(text) and len(text) <= 100 and text.strip("\"'“”‘’._* "):
+        if is_capitals(text) and len(text) <= 100 and value_of(text.strip(".")) is None:
             found.append(Candidate(index=i, text=text, keyword="title", title=plain_title(text)))
     found = [
         c for c, body in zip(found, book.bodies(found), strict=True) if body >= _SHORTEST_UNNUMBERED

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from itertools import pairwise
 
 from charset_normalizer import from_bytes
 
@@ -48,7 +49,7 @@ def decode(data: bytes) -> str:
     for magic, what in _MAGIC:
         if data.startswith(magic):
             raise SourceError("not text", f"it is {what}")
-    text = _decoded(data)
+    text = _decoded(data).lstrip("\ufeff")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text or text.isspace():
@@ -99,12 +100,21 @@ def _eight_bit(data: bytes) -> str:
         return data.decode("utf-8", errors="replace")
     if high <= len(data) // 50:  # a few accents and curly quotes among ASCII
         return _western(data)
-    best = from_bytes(sample).best()
-    if best is None:
+    guesses = [guess.encoding for guess in from_bytes(sample)][:8]
+    if not guesses:
         raise SourceError("not text", "no encoding fits its bytes")
-    if best.encoding in ("ascii", "latin_1", "cp1252"):
+    # Cyrillic code pages are told apart by case: read with the wrong one, words look lIKE THIS.
+    best = min(guesses, key=lambda encoding: round(_odd_case(sample, encoding), 2))
+    if best in ("ascii", "latin_1", "cp1252"):
         return _western(data)
-    return data.decode(best.encoding, errors="replace")
+    return data.decode(best, errors="replace")
+
+
+def _odd_case(sample: bytes, encoding: str) -> float:
+    """The share of letters that are upper case behind a lower-case one."""
+    text = sample.decode(encoding, errors="replace")
+    odd = sum(one.islower() and other.isupper() for one, other in pairwise(text))
+    return odd / max(1, len(text))
 
 
 def _western(data: bytes) -> str:

@@ -60,11 +60,11 @@ def layout_of(lines: Sequence[str]) -> Layout:
         return Layout(margin=0)
     lengths = sorted(len(line) for line, _ in inner)
     margin = lengths[int(0.8 * (len(lengths) - 1))]
-    full = sum(_room_used(line, after) > 0.88 * margin for line, after in inner)
+    full = [len(line) for line, after in inner if _room_used(line, after) > 0.88 * margin]
     going_on = sum(after.lstrip()[:1].islower() for _, after in inner)
-    if margin < 30 or (2 * full < len(inner) and 2 * going_on < len(inner)):
+    if margin < 30 or (2 * len(full) < len(inner) and 2 * going_on < len(inner)):
         return Layout(margin=0)
-    typical = int(median([len(line) for line, after in inner]))
+    typical = int(median(full or lengths))
     blank = sum(not line for line, _ in pairs)
     return Layout(margin=max(typical, 30), indented=30 * blank < len(pairs))
 
