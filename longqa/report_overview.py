@@ -124,7 +124,10 @@ def _splits(statistics: Statistics) -> str:
 
 def _missing(facts: BuildFacts) -> str:
     entries = sorted(facts["missing"], key=lambda e: (e["kind"], -e["count"], e["reason"]))
-    rows = [(escape(e["kind"].replace("_", " ")), escape(e["reason"]), f"{e['count']:,}") for e in entries]
+    rows = [
+        (escape(e["kind"].replace("_", " ")), escape(e["reason"]), f"{e['count']:,}")
+        for e in entries
+    ]
     return _table(("Kind", "Why", "Questions"), rows, numbers=(2,)) if rows else ""
 
 
