@@ -16,7 +16,7 @@ from longqa.records import Evidence, Example, Generator, SourceRecord
 
 _NAMES = ("Alice Marlow", "Bertram Hale", "Clara Winter", "Edmund Frost", "Greta Vane", "Hugo Lind")
 _VERBS = ("crossed", "painted", "repaired", "measured", "guarded", "abandoned", "remembered")
-_THINGS = ("harbour", "lantern", "orchard", "signal tower", "mill", "ferry", "archive", "bridge")
+_THINGS = ("harbours", "lanterns", "orchards", "towers", "mills", "ferries", "maps", "bridges")
 _WHEN = ("at dawn", "before the storm", "in the long winter", "on the third day", "that evening")
 
 
@@ -24,10 +24,12 @@ def book(seed: int, *, chapters: int = 4, paragraphs: int = 12) -> str:
     """A Gutenberg-like text; another seed is another book."""
     rng = random.Random(seed)
 
+    def number() -> int:  # no eight words in a row are without one: books are not alike
+        return rng.randrange(10, 90_000)
+
     def sentence() -> str:
         who, verb, thing, when = (rng.choice(x) for x in (_NAMES, _VERBS, _THINGS, _WHEN))
-        number = rng.randrange(10, 9000)
-        return f"{who} {verb} the {thing} {when}, and {number} people of the town heard of it."
+        return f"{who} {verb} {number()} {thing} {when}, and {number()} people heard of it."
 
     lines = [f"THE CHRONICLE OF YEAR {1000 + seed}", ""]
     for chapter in range(1, chapters + 1):
@@ -35,8 +37,8 @@ def book(seed: int, *, chapters: int = 4, paragraphs: int = 12) -> str:
         for _ in range(paragraphs):
             speaker = rng.choice(_NAMES).split()[0]
             lines += [
-                f"“We must keep the {rng.choice(_THINGS)} until number {rng.randrange(9000)} is "
-                f"called,” said {speaker}. {sentence()} {sentence()} {sentence()}",
+                f"“Keep {number()} {rng.choice(_THINGS)} until number {number()} is called,” "
+                f"said {speaker}. {sentence()} {sentence()} {sentence()}",
                 "",
             ]
     return "\n".join(lines)
