@@ -188,17 +188,17 @@ class Ruler:
             _refuse_too_long(pieces[:1])
             return [self.tokenizer.count(pieces[0]), *self._counts(pieces[1:], at_start=False)]
         known = self.tokenizer.known
-        new = [piece for piece in dict.fromkeys(pieces) if piece not in known]
+        new = list(set(pieces).difference(known))  # in no fixed order, and none is needed
         if not new:
-            return [known[piece] for piece in pieces]
+            return list(map(known.__getitem__, pieces))
         _refuse_too_long(new)
         if len(known) + len(new) > MOST_KNOWN:
             known.clear()
-            new = list(dict.fromkeys(pieces))
+            new = list(set(pieces))
         space = self._rule.space if self._rule else ""
         counts = self.tokenizer.count_many([space + piece for piece in new])
         known.update(zip(new, counts, strict=True))
-        result = [known[piece] for piece in pieces]
+        result = list(map(known.__getitem__, pieces))
         for piece in new:
             if len(piece) > LONGEST_KNOWN:
                 del known[piece]
