@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from longdata.atomic import write_file
 from longdata.licenses import LICENSES, Verdict, combined
