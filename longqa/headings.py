@@ -5,9 +5,16 @@ labels(sections, document)[section]   # None when two of them would be called th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from longdata.documents import Document, Section
+
+_ROMAN = re.compile(r"[IVXLCDM]+")
+_ORDINAL = re.compile(
+    r"(?i)(?:last|first|second|third|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th)"
+)
+_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 def part_name(section: Section) -> str:
@@ -18,7 +25,7 @@ def part_name(section: Section) -> str:
 def label(section: Section) -> str:
     """A section's name in a sentence, without its heading's typography."""
     title = section.title.strip().rstrip(".")
-    number = section.number.strip().rstrip(".")
+    number = _number(section)
     if number and title:
         return f"{part_name(section).capitalize()} {number}, “{title}”"
     if number:
@@ -33,10 +40,20 @@ def labels(sections: Sequence[Section], document: Document) -> dict[Section, str
         for section in sections:
             part = _part_of(section, document)
             if part is not None:
-                named[section] = f"{named[section]} of {_part_label(part)}"
+                named[section] = f"{named[section]} of {_part_label(part, document)}"
     if len(set(named.values())) < len(named) or not all(s.title or s.number for s in sections):
         return None
     return named
+
+
+def _number(section: Section) -> str:
+    """The number as it stands in a sentence: “VII”, “3.2”; “ONE” → “One”, “LAST” → “the Last”."""
+    number = section.number.strip().rstrip(".")
+    if _ORDINAL.fullmatch(number):
+        return f"the {number.capitalize()}"
+    if number.isalpha() and len(number) > 1 and not _ROMAN.fullmatch(number):
+        return number.capitalize()
+    return number
 
 
 def _part_of(section: Section, document: Document) -> Section | None:
@@ -44,8 +61,14 @@ def _part_of(section: Section, document: Document) -> Section | None:
     return parts[-1] if parts else None
 
 
-def _part_label(part: Section) -> str:
-    number, title = part.number.strip().rstrip("."), part.title.strip().rstrip(".")
-    if number:
-        return f"Part {number}"
-    return f"“{title}”"
+def _part_label(part: Section, document: Document) -> str:
+    """“Part II”, “Book II” or “Volume II”, as the author calls it."""
+    number, title = _number(part), part.title.strip().rstrip(".")
+    if not number:
+        return f"“{title}”"
+    heading = document.heading(part)
+    before = heading[: heading.find(title)] if title and title in heading else heading
+    own = {"the", *part.number.casefold().strip(".").split()}
+    words = [w for w in _WORD.findall(before) if w.casefold() not in own]
+    word = words[0].capitalize() if words else "Part"
+    return f"{'Volume' if word == 'Vol' else word} {number}"

@@ -66,7 +66,9 @@ KINDS: dict[str, Kind] = {
     "abbreviation": Kind(
         basis="found in the text", asks="what an abbreviation stands for", of=PAPERS, weight=3
     ),
-    "definition": Kind(basis="found in the text", asks="how a term is defined", of=ALL, weight=2),
+    "definition": Kind(
+        basis="found in the text", asks="how a term is defined", of=PAPERS, weight=2
+    ),
     "date": Kind(basis="found in the text", asks="when something happens", of=ALL, weight=2),
     "quantity": Kind(basis="found in the text", asks="how much or how many", of=ALL, weight=3),
     "citation": Kind(
@@ -129,9 +131,17 @@ UNANSWERABLE_SHARE = 0.05
 def next_kind(
     weights: Mapping[str, float], counts: Mapping[str, int], open_kinds: Iterable[str]
 ) -> str:
-    """The open kind that is furthest behind its share (highest quotient, as Jefferson's method).
+    """The open kind that is furthest behind its share, among those not yet at it.
 
-    Taking it again and again deals a total out in proportion to the weights; a kind that has run
-    out is closed, and the others share what remains. Ties go by name.
+    Taking it again and again deals a total out in proportion to the weights, and at any moment no
+    kind is a whole question away from its exact share (the quota method of Balinski and Young,
+    1975). A kind that has run out is closed, and the others share what remains. Ties go by name.
     """
-    return min(open_kinds, key=lambda kind: ((counts.get(kind, 0) + 1) / weights[kind], kind))
+    kinds = list(open_kinds)
+    dealt = 1 + sum(counts.get(kind, 0) for kind in kinds)
+    total = sum(weights[kind] for kind in kinds)
+    behind = [k for k in kinds if counts.get(k, 0) * total < weights[k] * dealt]
+    return min(
+        behind or kinds,  # rounding alone can leave nobody behind
+        key=lambda kind: ((counts.get(kind, 0) + 1) / weights[kind], kind),
+    )
