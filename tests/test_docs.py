@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from longdata.readers import READERS
 from longqa.cli import app
-from longqa.dataset import SCHEMA
+from longqa.dataset import FEATURES, SCHEMA
 from longqa.facts import BuildFacts
 from longqa.questions import ALL, BOOKS, KINDS
 
@@ -47,6 +48,15 @@ def test_the_table_of_columns_is_the_schema() -> None:
     words = {"list of structs": "list", "struct of bools": "struct"}
     for (name, kind, _), field in zip(rows, SCHEMA, strict=True):
         assert str(field.type).startswith(words.get(kind, kind)), name
+
+
+def test_the_row_in_the_readme_has_the_columns_of_the_schema() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = json.loads(text.split("```json\n", 1)[1].split("```", 1)[0])
+    assert list(row) == SCHEMA.names
+    for name in ("evidence", "sources"):
+        assert all(list(item) == list(FEATURES[name][0]) for item in row[name])
+    assert list(row["checks"]) == list(FEATURES["checks"])
 
 
 def test_the_table_of_build_json_has_every_key() -> None:
