@@ -8,16 +8,19 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from longdata.documents import Span
-from longqa.names import SPEECH_VERBS, Person
+from longqa.names import SPEECH_VERBS, TITLES, Person
 from longqa.phrasings import ask
 from longqa.records import Question
 from longqa.spreading import spread
 from longqa.view import View
 
 _PLAIN_VERBS = SPEECH_VERBS.replace("|called", "").replace("|pursued", "").replace("|sighed", "")
-# “…,” said Mr. Hall.   “…!” Mrs. Hall cried.   The name follows at once, and is not a possessive.
+# “…,” said Mr. Hall.   “…!” Mrs. Hall cried.   The name follows at once and is whole: no
+# possessive (Hall’s wife), nobody else beside it (Hall and the vicar).
 _NAME = (
-    r"(?P<name>(?:[A-Z][\w’'-]*\.? ){0,3}[A-Z][\w’'-]*[\w])(?![’']s|[’'](?=\s)|[\w-]| and [A-Z])"
+    r"(?P<name>(?:(?:(?:Mrs?|Ms|Dr|St|Capt|Col|Prof|Rev|Mme|Lieut|[A-Z])\.|[A-Z][\w’'-]*) ){0,3}"
+    r"[A-Z][\w’'-]*[\w])(?![’']s|[’'](?=\s)|[\w-]| [A-Z]"
+    r"|(?: and|,? or) (?:[A-Z]|(?:the|an?|his|her|my|our|their|both|all|another)\b))"
 )
 _AFTER = re.compile(
     rf"\s(?:(?P<verb>{_PLAIN_VERBS}) {_NAME}|{_NAME.replace('name', 'name2')} "
@@ -25,6 +28,15 @@ _AFTER = re.compile(
 )
 _QUOTE = re.compile(r"“(?P<curly>[^“”\n]{25,300})”|\"(?P<straight>[^\"“”\n]{25,300})\"")
 _STARTS = re.compile(r"[A-Z](?![A-Z])")
+# A clause that waits for another: “If I may,” said Tom, and was silent.
+_WAITS = re.compile(r"(?:If|When|Because|Though|Although|Unless|Since|While|As|Until)\b[^,;]*$")
+# “Where is he?” Tom said nothing.  “Come!” Tom called a cab.  Only so is it the line’s own speaker:
+_OF_THE_LINE = re.compile(
+    r"[.,;:!—-]|$| (?:again|at last|to (?:him|her|me|us|them|himself|herself|[A-Z])|\w+ly\b"
+    r"|(?:in|with) an? [\w ,]{0,30}(?:voice|tone|whisper|smile|laugh|sigh|nod)\b)"
+)
+# Verbs that give the answer to a question rather than the question.
+_ANSWERS = frozenset("replied answered returned rejoined responded retorted".split())
 _GOES_ON = re.compile(r"[^.!?“\"]*[,;:—-]+ ?[“\"]|[^.!?“\"]*$|[^“\"]{0,40}[“\"][a-z]")
 
 
@@ -40,7 +52,7 @@ def speaker(view: View, rng: random.Random) -> Iterator[Question]:
             if not _opens(text, match):
                 continue
             said = _AFTER.match(text, match.end())
-            if said is None:
+            if said is None or not _is_attribution(match[0][-2], said):
                 continue
             written = (said["name"] or said["name2"]).replace(". ", " ").replace("Mr.", "Mr")
             person = names.get(_bare(written))
@@ -49,9 +61,15 @@ def speaker(view: View, rng: random.Random) -> Iterator[Question]:
     for offset, match, said, person in spread(found, depth=lambda f: view.depth(f[0]), rng=rng):
         quote = (match["curly"] or match["straight"]).strip()
         line = quote.rstrip(",")
-        if len(line.split()) < 5 or _names_in(line, person) or view.text.count(quote) != 1:
+        if (
+            len(line.split()) < 5
+            or _names_in(line, person)
+            or view.text.count(line.rstrip(".!?…")) != 1
+        ):
             continue
-        if not _STARTS.match(line) or (line != quote and _GOES_ON.match(said["rest"])):
+        if not _STARTS.match(line):
+            continue
+        if line != quote and (_GOES_ON.match(said["rest"]) or _WAITS.match(line)):
             continue  # half a sentence: “If I may,” said Tom, “ask you …”
         end = offset + len(match[0]) + said.end() - said.start() - len(said["rest"])
         yield Question(
@@ -61,6 +79,17 @@ def speaker(view: View, rng: random.Random) -> Iterator[Question]:
             answer=_full_stop(person.name),
             evidence=(Span(start=offset, end=end),),
         )
+
+
+def _is_attribution(end: str, said: re.Match[str]) -> bool:
+    """Whether what follows a quotation names its speaker, given the quotation's last character."""
+    if end not in ",.!?…":
+        return False  # a name of a thing, or a line broken off
+    if said["verb"]:
+        return True
+    if end == "." or (end == "?" and said["verb2"] in _ANSWERS):
+        return False  # “So be it.” Tom said no more.
+    return end == "," or _OF_THE_LINE.match(said["rest"]) is not None
 
 
 def _opens(text: str, match: re.Match[str]) -> bool:
@@ -166,4 +195,5 @@ def _paragraphs(view: View, starts: list[int], offsets: tuple[int, ...]) -> set[
 
 
 def _share_a_name(one: Person, other: Person) -> bool:
-    return bool({w for w in one.name.split() if len(w) > 3} & set(other.name.split()))
+    words = (set(person.name.replace(".", "").split()) - TITLES for person in (one, other))
+    return not set.isdisjoint(*words)
