@@ -25,8 +25,11 @@ _DATE = re.compile(
     rf"|{_DAY} {_MONTH}(?:,? {_YEAR})?"
     rf"|{_MONTH} (?:the )?{_DAY}\b(?:,? {_YEAR})?"
     rf"|{_MONTH},? {_YEAR}"
-    rf"|\b(?<=[Ii]n )(?:the year )?{_YEAR}\b(?! [a-z]+s\b)"
+    rf"|\b(?<=[Ii]n )(?:the year )?{_YEAR}\b(?! (?:[a-z]+s|feet|foot|men|women|people)\b)"
 )
+# “5–7 March”, “in 1801 and 1805”: half of a range is no date.
+_HALF_BEFORE = re.compile(r"(?:\d(?:st|nd|rd|th)? ?(?:and|or|to|–|—|-) ?(?:the )?|[–—-])$")
+_HALF_AFTER = re.compile(r"[–—-]\d|\d|,?(?: and| or| to) (?:the )?\d")
 _ONES = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
 _TENS = "sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _WORD = f"(?:{_ONES}|{_TENS}|hundred|thousand|million|dozen)"
@@ -43,15 +46,17 @@ _UNITS = (
     "experiments|images|documents|features|dimensions|classes|tasks|models|cores|threads|processors"
 )
 _QUANTITY = re.compile(
-    rf"(?<![\w.,–—/-])(?P<number>{_NUMBER})(?:(?P<percent> ?%)|[ -](?P<unit>{_UNITS})\b)(?![-–—])"
+    rf"(?<![\w.,–—/-])(?P<number>{_NUMBER})(?:(?P<percent> ?%)|[ ](?P<unit>{_UNITS})\b)(?![-–—])"
 )
 _LABEL_BEFORE = re.compile(
     r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"
     r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
-    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he) $"
+    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he|[×x*±+/]|"
+    rf"\b(?:{_ONES}|\d+),) $"
 )
 _DIGIT = re.compile(r"\d")
 _RANGE_AFTER = re.compile(r" (?:or|to) ")
+_AND_A_HALF = re.compile(r" and (?:a |one |three )?(?:half|quarters?)\b")
 
 
 def date(view: View, rng: random.Random) -> Iterator[Question]:
@@ -72,7 +77,12 @@ def _find_date(text: str) -> _Found | None:
     if _DIGIT.search(text) is None:
         return None
     matches = list(_DATE.finditer(text))
-    return (matches[0][0], *matches[0].span()) if len(matches) == 1 else None
+    if len(matches) != 1:
+        return None
+    start, end = matches[0].span()
+    if _HALF_BEFORE.search(text[max(0, start - 14) : start]) or _HALF_AFTER.match(text, end):
+        return None
+    return matches[0][0], start, end
 
 
 def _find_quantity(text: str) -> _Found | None:
@@ -83,6 +93,8 @@ def _find_quantity(text: str) -> _Found | None:
         if _RANGE_AFTER.match(text, match.end("number")) or match["number"].lower() == "a":
             continue
         if match.start() == 0 or text.count(match["number"]) != 1:
+            continue
+        if _AND_A_HALF.match(text, match.end()):
             continue
         return (match[0], *match.span("number"))
     return None
