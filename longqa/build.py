@@ -14,45 +14,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from longdata.atomic import write_file
 from longdata.errors import SourceError, UserError
 from longdata.sources import Skip, Source, discover
-from longqa import __version__, near_duplicates
+from longqa import near_duplicates
+from longqa.accounting import ReadDocument, account
 from longqa.card import write_card
 from longqa.dataset import SplitFiles, SplitWriter
-from longqa.facts import (
-    FILE_NAME,
-    FORMAT,
-    FORMAT_VERSION,
-    SPLITS,
-    BuildFacts,
-    DocumentFacts,
-    ReasonCount,
-    SkippedFacts,
-    SplitName,
-)
+from longqa.facts import FILE_NAME, SPLITS, BuildFacts, GeneratorFacts, SplitName
 from longqa.folder import Folder
+from longqa.order import Order
 from longqa.overview import Statistics
 from longqa.progress import Progress
-from longqa.recipe import Recipe
 from longqa.report import write_report
-from longqa.splits import SHARES, assign_splits
+from longqa.splits import assign_splits
 from longqa.work import (
-    GENERATORS,
     Unit,
-    WorkedDocument,
     load_tokenizer,
     public_name,
     read_unit,
@@ -61,41 +46,6 @@ from longqa.work import (
     work_on,
 )
 from longqa.workers import Done, Event, Failed, Step, run
-
-
-def available_cpus() -> int:
-    """The processors this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to build, from what, and how much of the machine to use for it."""
-
-    sources: tuple[str, ...]  # as `longdata.sources.discover` takes them
-    out: Path
-    recipe: Recipe = field(default_factory=Recipe)
-    generator: str = "extractive"
-    license: str | None = None
-    metadata: Path | None = None
-    text_column: str = "text"
-    shares: Mapping[SplitName, float] = field(default_factory=lambda: dict(SHARES))
-    workers: int = field(default_factory=available_cpus)
-    strict: bool = False
-    offline: bool = False
-    cache_dir: Path | None = None
-    command: str = ""  # as typed, for build.json
-
-    def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise UserError(f"got --workers {self.workers}; allowed: 1 or more; fix: leave it out")
-        if self.generator not in GENERATORS:
-            raise UserError(
-                f"got --generator {self.generator}; allowed: {', '.join(GENERATORS)}; "
-                "fix: leave it out"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +57,8 @@ class Built:
     statistics: Statistics
     skipped: tuple[Skip, ...]
     counted_by: frozenset[str]  # "pieces", "full": how tokens were counted
-    num_worked: int  # sources worked on in this run; the others' units were there
+    num_read: int  # sources
+    num_worked: int  # of these, worked on in this run; the others' units were there
     seconds: float
 
 
@@ -117,14 +68,6 @@ class Crash(Exception):
     def __init__(self, traces: Mapping[str, str]) -> None:
         super().__init__(", ".join(traces))
         self.traces = traces
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Document:
-    """A worked document and the source it stands in."""
-
-    source: str
-    said: WorkedDocument
 
 
 def build(order: Order, progress: Progress) -> Built:
@@ -156,6 +99,8 @@ def build(order: Order, progress: Progress) -> Built:
         timing["write"] = time.monotonic()
         progress.phase("writing the dataset")
         documents, same = _without_near_duplicates(work.documents(sources))
+        for skip in same:
+            progress.skipped(skip)
         used = [document for document in documents if document.said.num_examples]
         if not used:
             raise _nothing(documents, skips)
@@ -165,39 +110,16 @@ def build(order: Order, progress: Progress) -> Built:
         )
         with folder.staging() as stage:
             statistics, files, generator = _write_rows(stage, used, split_of)
-            facts: BuildFacts = {
-                "format": FORMAT,
-                "format_version": FORMAT_VERSION,
-                "version": __version__,
-                "command": order.command,
-                "created": _today(),
-                "seed": order.recipe.seed,
-                "tokenizer": {
-                    "name": _public_tokenizer(tokenizer.name),
-                    "fingerprint": tokenizer.fingerprint,
-                    "vocab_size": tokenizer.vocab_size,
-                },
-                "recipe": {
-                    "ctx": list(order.recipe.ctx),
-                    "shares": _normalised(order.recipe),
-                    "per_document": order.recipe.per_document,
-                    "kinds": dict(order.recipe.kinds),
-                },
-                "generator": generator,
-                "splits": {
-                    "shares": {split: order.shares[split] for split in SPLITS},
-                    "documents": dict(Counter(split_of.values())),
-                },
-                "documents": [_document_facts(d, split_of) for d in documents],
-                "skipped": [_skipped_facts(skip) for skip in (*skips, *same)],
-                "dropped": _sum(d.said.dropped for d in documents),
-                "requested": _sum(d.said.requested for d in documents),
-                "kept": dict(sorted(statistics.by_kind.items())),
-                "missing": _reasons(d.said.missing for d in documents),
-                "rejected": _reasons(d.said.rejected for d in documents),
-                "timing": _durations(timing),
-            }
-            _must_balance(facts)
+            facts = account(
+                order,
+                tokenizer,
+                generator=generator,
+                documents=documents,
+                split_of=split_of,
+                skips=[*skips, *same],
+                kept=statistics.by_kind,
+                begun=timing,
+            )
             write_file(stage / FILE_NAME, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
             write_card(stage, facts, files, statistics)
             progress.phase("writing the report")
@@ -209,6 +131,7 @@ def build(order: Order, progress: Progress) -> Built:
             statistics=statistics,
             skipped=tuple(skip for skip in skips if _is_loss(skip)),
             counted_by=frozenset(document.said.counted_by for document in documents),
+            num_read=len(work.units),
             num_worked=work.num_worked,
             seconds=time.monotonic() - started,
         )
@@ -266,10 +189,10 @@ class _Work:
         if self._crashes:
             raise Crash(self._crashes)
 
-    def documents(self, sources: Sequence[Source]) -> list[_Document]:
+    def documents(self, sources: Sequence[Source]) -> list[ReadDocument]:
         """All documents, by the order of the sources."""
         return [
-            _Document(source=public_name(source.name), said=document)
+            ReadDocument(source=public_name(source.name), said=document)
             for source in sources
             if (unit := self.units.get(self._name(source))) is not None
             for document in unit.documents
@@ -321,7 +244,9 @@ class _Work:
         return unit_name(source, order.recipe, order.generator, self._fingerprint)
 
 
-def _without_near_duplicates(documents: list[_Document]) -> tuple[list[_Document], list[Skip]]:
+def _without_near_duplicates(
+    documents: list[ReadDocument],
+) -> tuple[list[ReadDocument], list[Skip]]:
     """The documents that stay, and one line for each that says what another says already."""
     same = near_duplicates.find([document.said.sketch for document in documents])
     skips = [
@@ -336,48 +261,24 @@ def _without_near_duplicates(documents: list[_Document]) -> tuple[list[_Document
 
 
 def _write_rows(
-    stage: Path, documents: Iterable[_Document], split_of: Mapping[str, SplitName]
-) -> tuple[Statistics, list[SplitFiles], Any]:
+    stage: Path, documents: Iterable[ReadDocument], split_of: Mapping[str, SplitName]
+) -> tuple[Statistics, list[SplitFiles], GeneratorFacts]:
     """All rows, by document id, then as they were made: neighbours share their context."""
     statistics = Statistics()
+    written_by: GeneratorFacts = {"backend": "", "model": None, "prompt_sha": ""}
     wordings: set[str] = set()
-    generator: Any = None
     with ExitStack() as stack:
         writers = {split: stack.enter_context(SplitWriter(stage, split)) for split in SPLITS}
         for document in sorted(documents, key=lambda d: d.said.id):
             split = split_of[document.said.id]
             for row in rows_of(document.said):
-                generator = row["generator"]
-                wordings.add(generator["prompt_sha"])
                 writers[split].write(row)
                 statistics.add({**row, "split": split})
+                written_by = row["generator"]
+                wordings.add(written_by["prompt_sha"])
     digest = hashlib.sha256("\n".join(sorted(wordings)).encode()).hexdigest()
-    all_wordings = wordings.pop() if len(wordings) == 1 else digest
-    files = [writers[split].files for split in SPLITS]
-    return statistics, files, {**generator, "prompt_sha": all_wordings}
-
-
-def _document_facts(document: _Document, split_of: Mapping[str, SplitName]) -> DocumentFacts:
-    said = document.said
-    return {
-        "id": said.id,
-        "title": said.title,
-        "author": said.author,
-        "year": said.year,
-        "license": said.license,
-        "language": said.language,
-        "url": said.url,
-        "source": document.source,
-        "sha256": said.sha256,
-        "kind": said.kind,
-        "tokens": said.tokens,
-        "split": split_of.get(said.id, "train"),
-        "kept": said.num_examples,
-    }
-
-
-def _skipped_facts(skip: Skip) -> SkippedFacts:
-    return {"name": skip.name, "reason": skip.reason, "detail": skip.detail}
+    written_by = {**written_by, "prompt_sha": digest}  # of the wordings of all kinds
+    return statistics, [writers[split].files for split in SPLITS], written_by
 
 
 def _said(skip: Skip, order: Order, progress: Progress) -> Skip:
@@ -398,18 +299,7 @@ def _is_loss(skip: Skip) -> bool:
     return skip.is_loss and skip.reason != "duplicate"
 
 
-def _must_balance(facts: BuildFacts) -> None:
-    """For every kind, asked = kept + missing; anything else is a bug of the generator."""
-    missing: Counter[str] = Counter()
-    for entry in facts["missing"]:
-        missing[entry["kind"]] += entry["count"]
-    for kind in sorted({*facts["requested"], *facts["kept"], *missing}):
-        asked, kept = facts["requested"].get(kind, 0), facts["kept"].get(kind, 0)
-        if asked != kept + missing[kind]:
-            raise ValueError(f"{kind}: asked {asked}, kept {kept}, missing {missing[kind]}")
-
-
-def _nothing(documents: Sequence[_Document], skips: Sequence[Skip]) -> UserError:
+def _nothing(documents: Sequence[ReadDocument], skips: Sequence[Skip]) -> UserError:
     losses = Counter(skip.reason for skip in skips if _is_loss(skip))
     said = ", ".join(f"{count} {reason}" for reason, count in sorted(losses.items()))
     reasons = Counter[str]()
@@ -428,48 +318,8 @@ def _nothing(documents: Sequence[_Document], skips: Sequence[Skip]) -> UserError
     )
 
 
-def _public_tokenizer(name: str) -> str:
-    return public_name(name) if Path(name).exists() else name
-
-
-def _normalised(recipe: Recipe) -> list[float]:
-    shares = recipe.shares or (1.0,) * len(recipe.ctx)
-    return [share / sum(shares) for share in shares]
-
-
-def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return dict(sorted(total.items()))
-
-
-def _reasons(counts: Iterable[Mapping[tuple[str, str], int]]) -> list[ReasonCount]:
-    total: Counter[tuple[str, str]] = Counter()
-    for one in counts:
-        total.update(one)
-    return [
-        {"kind": kind, "reason": reason, "count": count}
-        for (kind, reason), count in sorted(total.items())
-    ]
-
-
-def _durations(begun: Mapping[str, float]) -> dict[str, float]:
-    ends = [*list(begun.values())[1:], time.monotonic()]
-    return {
-        name: round(end - start, 3) for (name, start), end in zip(begun.items(), ends, strict=True)
-    }
-
-
 def _size(source: Source) -> int:
     try:
         return source.path.stat().st_size
     except OSError:
         return 0  # it vanished: that is said when it is read
-
-
-def _today() -> str:
-    """The date, in UTC; SOURCE_DATE_EPOCH (seconds) replaces the clock for reproducible builds."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
-    return moment.date().isoformat()

@@ -173,8 +173,9 @@ def build(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Make a dataset of question-answer pairs, each with its evidence, from documents."""
-    from longqa.build import Crash, Order, available_cpus
+    from longqa.build import Crash
     from longqa.build import build as build_dataset
+    from longqa.order import Order, available_cpus
     from longqa.progress import progress_for
     from longqa.recipe import Recipe
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,9 @@ _WORD = re.compile(r"\w+")
 _NO_SPACES = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _CHARACTER = re.compile(f"[{_NO_SPACES}]")
 _WORD_OR_CHARACTER = re.compile(rf"[{_NO_SPACES}]|[^\W{_NO_SPACES}]+")
+_SPACE = re.compile(r"\s")
+_CHUNK = 1 << 20  # characters
+_LONGEST_WORD = 1 << 16  # what has no white space for longer may be cut anywhere
 _FACTOR = 0x9E3779B97F4A7C15  # odd: multiplication by it loses no bits
 
 
@@ -58,23 +61,15 @@ class Duplicate:
 def sketch(text: str) -> Hashes:
     """The up to 256 smallest distinct shingle hashes of a text, ascending; () without words."""
     pattern = _WORD_OR_CHARACTER if _CHARACTER.search(text) else _WORD
-    words = pattern.findall(text.casefold())
-    if not words:
-        return np.empty(0, np.uint64)
-    hashes = {word: _hash(word) for word in dict.fromkeys(words)}
-    values = np.fromiter(map(hashes.__getitem__, words), np.uint64, len(words))
-    width = min(SHINGLE, len(values))
-    shingles = np.zeros(len(values) - width + 1, np.uint64)
-    for offset in range(width):
-        shingles = shingles * np.uint64(_FACTOR) + values[offset : offset + len(shingles)]
-    mixed = _mix(shingles)
-    few = 8 * SKETCH  # of so many smallest, enough are distinct in any text that is no repetition
-    if len(mixed) > few:
-        smallest: Hashes = np.unique(np.partition(mixed, few)[:few])
-        if len(smallest) >= SKETCH:
-            return smallest[:SKETCH].copy()
-    distinct: Hashes = np.unique(mixed)
-    return distinct[:SKETCH].copy()
+    found = np.empty(0, np.uint64)
+    words = np.empty(0, np.uint64)  # hashes; the last seven of a chunk go before the next
+    for chunk in _chunks(text):
+        words = np.concatenate([words[1 - SHINGLE :], _word_hashes(pattern, chunk)])
+        if len(words) >= SHINGLE:
+            found = np.union1d(found, _smallest(_shingles(words, SHINGLE)))[:SKETCH]
+    if len(words) and not len(found):  # fewer than eight words make one shingle
+        found = _shingles(words, len(words))
+    return found
 
 
 def covered(a: Hashes, b: Hashes) -> tuple[float, float]:
@@ -141,6 +136,47 @@ class _Index:
         """Documents that share a hash, those that share most first."""
         shared = Counter(d for value in hashes for d in self._by_hash.get(value, ()))
         return sorted(shared, key=lambda document: (-shared[document], document))
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """Pieces of about a million characters that end at white space where there is any.
+
+    All words of a long text at once would take ten times its memory.
+    """
+    start = 0
+    while start < len(text):
+        end = start + _CHUNK
+        if space := _SPACE.search(text, end, end + _LONGEST_WORD):
+            end = space.end()
+        elif end + _LONGEST_WORD >= len(text):
+            end = len(text)
+        yield text[start:end]
+        start = end
+
+
+def _word_hashes(pattern: re.Pattern[str], text: str) -> Hashes:
+    words = pattern.findall(text.casefold())
+    hashes = {word: _hash(word) for word in dict.fromkeys(words)}
+    return np.fromiter(map(hashes.__getitem__, words), np.uint64, len(words))
+
+
+def _shingles(words: Hashes, width: int) -> Hashes:
+    """A hash of every `width` words in a row."""
+    shingles = np.zeros(len(words) - width + 1, np.uint64)
+    for offset in range(width):
+        shingles = shingles * np.uint64(_FACTOR) + words[offset : offset + len(shingles)]
+    return _mix(shingles)
+
+
+def _smallest(hashes: Hashes) -> Hashes:
+    """The SKETCH smallest distinct ones, or all; sorting a few of many first."""
+    few = 8 * SKETCH  # of so many, enough are distinct in any text that is no repetition
+    if len(hashes) > few:
+        smallest: Hashes = np.unique(np.partition(hashes, few)[:few])
+        if len(smallest) >= SKETCH:
+            return smallest[:SKETCH]
+    distinct: Hashes = np.unique(hashes)
+    return distinct[:SKETCH]
 
 
 def _survivor(dropped: dict[int, Duplicate], index: int) -> Duplicate:

@@ -45,10 +45,9 @@ def _lines(built: Built) -> Iterable[tuple[str, str]]:
     left_out = Counter(
         entry["reason"] for entry in facts["skipped"] if entry["reason"] in _LEFT_OUT
     )
-    used = len({(document["source"], document["sha256"]) for document in facts["documents"]})
     yield (
         "Sources",
-        f"{used:,} used, {built.num_worked:,} of them in this run"
+        f"{built.num_read:,} read, {built.num_worked:,} of them in this run"
         + _with_reasons(", {} skipped: ", skipped),
     )
     yield (

@@ -20,8 +20,9 @@ from longdata.errors import UserError
 from longdata.sources import Skip
 from longqa import build as build_module
 from longqa import work
-from longqa.build import Built, Crash, Order, build
+from longqa.build import Built, Crash, build
 from longqa.facts import read_facts
+from longqa.order import Order
 from longqa.progress import Progress
 from longqa.recipe import Recipe
 

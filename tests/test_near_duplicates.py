@@ -109,6 +109,17 @@ def test_the_sketch_does_not_change_between_versions_and_machines() -> None:
     ]
 
 
+@pytest.mark.parametrize("words", [3, 8, 500])
+def test_where_a_long_text_is_cut_to_be_read_does_not_matter(
+    words: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(prose(16, words))
+    whole = sketch(text)
+    for size in (1, 7, 50):
+        monkeypatch.setattr(near_duplicates, "_CHUNK", size)
+        assert np.array_equal(sketch(text), whole)
+
+
 def test_many_copies_cost_no_more_than_many_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(15)
     compared = 0

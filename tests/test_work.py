@@ -217,3 +217,12 @@ def test_a_check_that_the_dataset_does_not_know_is_no_silent_loss(
     monkeypatch.setitem(work.GENERATORS, "extractive", lambda: with_new_check)
     with pytest.raises(ValueError, match="is_new"):
         work_on(source_of(path), RECIPE, units=tmp_path)
+
+
+def test_what_does_not_decide_a_unit_is_listed_by_its_right_name() -> None:
+    import longdata
+    import longqa
+
+    folders = [Path(str(package.__file__)).parents[1] for package in (longdata, longqa)]
+    for name in work._NOT_IN_UNITS:
+        assert any((folder / name).is_file() for folder in folders), name

@@ -1,0 +1,167 @@
+"""The account of a build: what `build.json` says, and the proof that nothing is lost.
+
+facts = account(order, tokenizer, documents=…, split_of=…, skips=…, kept=…, …)
+# for every kind of question: requested == kept + sum of its missing, or this raises
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from longdata.sources import Skip
+from longdata.tokenizers import Tokenizer
+from longqa import __version__
+from longqa.facts import (
+    FORMAT,
+    FORMAT_VERSION,
+    SPLITS,
+    BuildFacts,
+    DocumentFacts,
+    GeneratorFacts,
+    ReasonCount,
+    SkippedFacts,
+    SplitName,
+)
+from longqa.order import Order
+from longqa.recipe import Recipe
+from longqa.work import WorkedDocument, public_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDocument:
+    """A worked document and the source it stands in."""
+
+    source: str
+    said: WorkedDocument
+
+
+def account(
+    order: Order,
+    tokenizer: Tokenizer,
+    *,
+    generator: GeneratorFacts,
+    documents: Sequence[ReadDocument],
+    split_of: Mapping[str, SplitName],
+    skips: Iterable[Skip],
+    kept: Mapping[str, int],
+    begun: Mapping[str, float],
+) -> BuildFacts:
+    """The facts of a build whose rows are written.
+
+    `kept` counts the rows by kind, `begun` says when each step began (time.monotonic). ValueError:
+    the questions do not add up, which is a bug of the generator.
+    """
+    facts: BuildFacts = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": __version__,
+        "command": order.command,
+        "created": _today(),
+        "seed": order.recipe.seed,
+        "tokenizer": {
+            "name": _public_tokenizer(tokenizer.name),
+            "fingerprint": tokenizer.fingerprint,
+            "vocab_size": tokenizer.vocab_size,
+        },
+        "recipe": {
+            "ctx": list(order.recipe.ctx),
+            "shares": _normalised(order.recipe),
+            "per_document": order.recipe.per_document,
+            "kinds": dict(order.recipe.kinds),
+        },
+        "generator": generator,
+        "splits": {
+            "shares": {split: order.shares[split] for split in SPLITS},
+            "documents": dict(Counter(split_of.values())),
+        },
+        "documents": [_document_facts(d, split_of) for d in documents],
+        "skipped": [_skipped_facts(skip) for skip in skips],
+        "dropped": _sum(d.said.dropped for d in documents),
+        "requested": _sum(d.said.requested for d in documents),
+        "kept": dict(sorted(kept.items())),
+        "missing": _reasons(d.said.missing for d in documents),
+        "rejected": _reasons(d.said.rejected for d in documents),
+        "timing": _durations(begun),
+    }
+    _must_balance(facts)
+    return facts
+
+
+def _document_facts(document: ReadDocument, split_of: Mapping[str, SplitName]) -> DocumentFacts:
+    said = document.said
+    return {
+        "id": said.id,
+        "title": said.title,
+        "author": said.author,
+        "year": said.year,
+        "license": said.license,
+        "language": said.language,
+        "url": said.url,
+        "source": document.source,
+        "sha256": said.sha256,
+        "kind": said.kind,
+        "tokens": said.tokens,
+        "split": split_of.get(said.id, "train"),
+        "kept": said.num_examples,
+    }
+
+
+def _skipped_facts(skip: Skip) -> SkippedFacts:
+    return {"name": skip.name, "reason": skip.reason, "detail": skip.detail}
+
+
+def _must_balance(facts: BuildFacts) -> None:
+    """For every kind, asked = kept + missing; anything else is a bug of the generator."""
+    missing: Counter[str] = Counter()
+    for entry in facts["missing"]:
+        missing[entry["kind"]] += entry["count"]
+    for kind in sorted({*facts["requested"], *facts["kept"], *missing}):
+        asked, kept = facts["requested"].get(kind, 0), facts["kept"].get(kind, 0)
+        if asked != kept + missing[kind]:
+            raise ValueError(f"{kind}: asked {asked}, kept {kept}, missing {missing[kind]}")
+
+
+def _public_tokenizer(name: str) -> str:
+    return public_name(name) if Path(name).exists() else name
+
+
+def _normalised(recipe: Recipe) -> list[float]:
+    shares = recipe.shares or (1.0,) * len(recipe.ctx)
+    return [share / sum(shares) for share in shares]
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def _reasons(counts: Iterable[Mapping[tuple[str, str], int]]) -> list[ReasonCount]:
+    total: Counter[tuple[str, str]] = Counter()
+    for one in counts:
+        total.update(one)
+    return [
+        {"kind": kind, "reason": reason, "count": count}
+        for (kind, reason), count in sorted(total.items())
+    ]
+
+
+def _durations(begun: Mapping[str, float]) -> dict[str, float]:
+    ends = [*list(begun.values())[1:], time.monotonic()]
+    return {
+        name: round(end - start, 3) for (name, start), end in zip(begun.items(), ends, strict=True)
+    }
+
+
+def _today() -> str:
+    """The date, in UTC; SOURCE_DATE_EPOCH (seconds) replaces the clock for reproducible builds."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    return moment.date().isoformat()

@@ -1,0 +1,53 @@
+"""What a build is asked for: from what, where to, and how much of the machine it may use.
+
+Order(sources=("books/", "gutenberg:36"), out=Path("out"), recipe=Recipe(ctx=(8192,)))
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from longdata.errors import UserError
+from longqa.facts import SplitName
+from longqa.recipe import Recipe
+from longqa.splits import SHARES
+from longqa.work import GENERATORS
+
+
+def available_cpus() -> int:
+    """The processors this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to build, from what, and how much of the machine to use for it."""
+
+    sources: tuple[str, ...]  # as `longdata.sources.discover` takes them
+    out: Path
+    recipe: Recipe = field(default_factory=Recipe)
+    generator: str = "extractive"
+    license: str | None = None
+    metadata: Path | None = None
+    text_column: str = "text"
+    shares: Mapping[SplitName, float] = field(default_factory=lambda: dict(SHARES))
+    workers: int = field(default_factory=available_cpus)
+    strict: bool = False
+    offline: bool = False
+    cache_dir: Path | None = None
+    command: str = ""  # as typed, for build.json
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise UserError(f"got --workers {self.workers}; allowed: 1 or more; fix: leave it out")
+        if self.generator not in GENERATORS:
+            raise UserError(
+                f"got --generator {self.generator}; allowed: {', '.join(GENERATORS)}; "
+                "fix: leave it out"
+            )
