@@ -11,6 +11,7 @@ that need something removed say so (`longqa.kinds`), and the cut is made for the
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,6 +20,8 @@ from longdata.documents import Caption, Document, Section, Span
 from longqa.names import Person
 from longqa.reading import Reading, Sentence
 from longqa.records import Material
+
+_JOINED = re.compile(r"([A-ZÀ-Þ][^\W_]*)(?=[_-])|(?<=[_-])([A-ZÀ-Þ][^\W_]*)")
 
 
 class View:
@@ -89,9 +92,14 @@ class View:
 
     def is_only_form(self, word: str) -> bool:
         """Whether the view writes a name in one way only: no capitals, plural, compound."""
-        if word.casefold() in self.reading.small:
+        if word.casefold() in self.reading.small or word in self._joined:
             return False
         return not any(self.occurrences(form) for form in self.reading.other_forms(word))
+
+    @cached_property
+    def _joined(self) -> frozenset[str]:
+        """Words beside a hyphen or underscore: is “Fogg” counted in “Fogg-like”, “Fogg--who”?"""
+        return frozenset(w for pair in _JOINED.findall(self.text) for w in pair if w)
 
     def chapter_at(self, offset: int) -> Section | None:
         """The chapter or main section inside whose text a character lies, heading in the window."""

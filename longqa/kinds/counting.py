@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from longdata.documents import Section, Span
 from longqa.headings import labels, part_name
-from longqa.kinds.scholarly import abbreviations_in
+from longqa.kinds.scholarly import all_abbreviations_in
 from longqa.names import TITLES, Person
 from longqa.phrasings import ask
 from longqa.records import Question
@@ -118,16 +118,26 @@ def list_all(view: View, rng: random.Random) -> Iterator[Question]:
 
 
 def _headings(view: View, rng: random.Random) -> Iterator[Question]:
-    sections = [s for s in view.chapters if s.kind != "references"]
+    if not view.chapters:
+        return
+    first = view.chapters[0]
+    inside = [s for s in view.document.sections if view.start <= s.start and s.body < view.end]
+    if first.kind == "chapter":
+        sections = view.chapters
+    else:  # of a paper all main sections: the references and acknowledgements as well
+        sections = [s for s in inside if s.level == first.level]
     named = labels(sections, view.document)
     if named is None or not 3 <= len(sections) <= _MOST_LISTED:
         return
     if not all(section.title for section in sections):
         return  # bare numbers make no list worth asking for
+    parts = part_name(first) + "s"
+    if first.kind != "chapter" and len(sections) < len(inside):
+        parts = f"main {parts}"
     yield Question(
         kind="list_all",
         about="headings " + " ".join(named[s] for s in sections),
-        text=ask("list_all.headings", rng, parts=part_name(sections[0]) + "s"),
+        text=ask("list_all.headings", rng, parts=parts),
         answer="\n".join(view.document.heading(s) for s in sections),
         evidence=tuple(
             Span(start=s.start, end=s.body).clipped(view.document.text) for s in sections
@@ -187,7 +197,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _abbreviations(view: View, rng: random.Random) -> Iterator[Question]:
-    found = abbreviations_in(view)
+    found = all_abbreviations_in(view)
     if 3 <= len(found) <= _MOST_LISTED:
         yield Question(
             kind="list_all",

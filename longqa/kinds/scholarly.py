@@ -37,26 +37,51 @@ class Abbreviation:
 
 def abbreviations_in(view: View) -> list[Abbreviation]:
     """Every abbreviation introduced in the view's prose, once each, in order."""
+    return _abbreviations(view)[0]
+
+
+def all_abbreviations_in(view: View) -> list[Abbreviation]:
+    """The same, or nothing when a bracket may introduce one more: “diagonal (DIA)”."""
+    found, is_all = _abbreviations(view)
+    return found if is_all else []
+
+
+def _abbreviations(view: View) -> tuple[list[Abbreviation], bool]:
     found: dict[str, list[Abbreviation]] = defaultdict(list)
+    doubtful: set[str] = set()
     for match in _SHORT.finditer(view.text):
         start = match.start() + view.start
         sentence = view.reading.sentence_at(start)
-        if sentence is None or sentence.start < view.start:
-            continue
-        before = view.document.text[sentence.start : start].rstrip()
-        long = long_form(before, match["short"])
+        in_prose = sentence is not None and sentence.start >= view.start
+        begin = max(view.start, start - 150)  # of a heading, a caption
+        if sentence is not None and in_prose:
+            begin = sentence.start
+        before = view.document.text[begin:start].rstrip()
+        short = match["short"]
+        long = long_form(before, short) if in_prose else None
         if long is not None:
-            at = sentence.start + len(before) - len(long)
-            found[match["short"]].append(
-                Abbreviation(match["short"], long, at, match.end() + view.start)
-            )
-    single = [v[0] for v in found.values() if len({a.long.casefold() for a in v}) == 1]
-    return sorted(single, key=lambda a: a.start)
+            at = begin + len(before) - len(long)
+            found[_singular(short)].append(Abbreviation(short, long, at, match.end() + view.start))
+        elif sum(c.isupper() for c in short) >= 2:
+            near = before.lower().split()[-2 * len(short) :]
+            if any(word.startswith(short[0].lower()) for word in near):
+                doubtful.add(_singular(short))
+    single = []
+    for short, forms in found.items():
+        if len({_singular(a.long.casefold()) for a in forms}) == 1:
+            single.append(forms[0])
+        else:
+            doubtful.add(short)
+    return sorted(single, key=lambda a: a.start), doubtful <= {_singular(a.short) for a in single}
+
+
+def _singular(word: str) -> str:
+    return word.removesuffix("s")
 
 
 def long_form(before: str, short: str) -> str | None:
     """The words at the end of `before` whose initials are the letters of `short`, or None."""
-    core = short[:-1] if short.endswith("s") and short[:-1].isupper() else short
+    core = short[:-1] if short.endswith("s") and short[:-1].replace("-", "").isupper() else short
     letters = [c.lower() for c in core if c.isalnum()]
     if len(letters) < 2 or sum(c.isupper() for c in core) < 2:
         return None
@@ -70,9 +95,12 @@ def long_form(before: str, short: str) -> str | None:
         if index < 0:
             return None
         index -= 1
-    long = before[-120:][words[index + 1].start() :]
+    at = words[index + 1].start() + max(0, len(before) - 120)
+    long = before[at:]
     if words[index + 1][0].lower() in _SMALL_WORDS:
         return None
+    if at > 0 and (before[at - 1].isalnum() or before[at - 1] in "-’'"):
+        return None  # in the middle of a word
     if "\n" in long or re.search(r"[.;:!?()\[\]]", long) or len(long.split()) < 2:
         return None
     return long
@@ -97,15 +125,21 @@ _TERM = r"(?P<term>[A-Za-z][A-Za-z’'-]*(?: [A-Za-z][A-Za-z’'-]*){0,4}?)"
 _DEFINITIONS = (
     re.compile(rf"\b[Ww]e (?:formally )?define (?:the |an? )?{_TERM} (?:as|to be|by) "),
     re.compile(rf"^(?:The |An? )?{_TERM} (?:is|are) defined (?:as|to be|by) "),
-    re.compile(rf"^(?:The |An? )?{_TERM} (?:refers?|corresponds?) to "),
+    re.compile(rf"^(?:The |An? )?{_TERM} refers? to "),
     re.compile(rf"^(?:The |An? |By )?[“\"]?{_TERM}[”\"]? (?:means|denotes|we mean) "),
     re.compile(
         rf"\b(?:is|are) (?:usually |often |commonly |also )?called (?:the |an? )?{_TERM}[.,;]"
     ),
 )
 _NO_TERM = re.compile(
-    r"(?i)(?:it|this|that|these|those|which|what|there|they|we|he|she|one|each|both|such|here|"
-    r"following|above|first|second|latter|former|and|or|is|are|not|our|their|his|her|its|my)\b"
+    r"(?i)(?<![\w-])(?:it|this|that|these|those|which|what|who|there|they|we|he|she|one|each|both|such|"
+    r"here|following|above|first|second|latter|former|and|or|is|are|not|our|their|his|her|its|my|"
+    # what the document itself does: “the authors refer to …”, “the dashed line denotes …”
+    r"authors?|papers?|articles?|sections?|figures?|tables?|chapters?|texts?|names?|people|"
+    r"researchers|users?|lines?|bars?|arrows?|colou?rs?|curves?|dots?|circles?|symbols?|"
+    # how or when something is called: “the function is called by …”
+    r"by|when|whenever|with|from|in|on|at|for|to|after|before|once|again|repeatedly|recursively|"
+    r"twice|without|only|upon|if|as|until|during|directly|every)(?![\w-])"
 )
 
 
@@ -122,12 +156,10 @@ def definition(view: View, rng: random.Random) -> Iterator[Question]:
         if match is None or not view.reading.is_complete(sentence):
             continue
         term = match["term"]
-        if _NO_TERM.match(term) or len(term) < 4 or _NO_TERM.search(" " + term.split()[-1]):
+        if len(term) < 4 or _NO_TERM.search(term):
             continue
         candidates.append((sentence, term))
         seen[term.casefold()] += 1
-    if view.document.kind == "book":
-        return
     for sentence, term in spread(candidates, depth=lambda c: view.depth(c[0].start), rng=rng):
         if seen[term.casefold()] == 1:
             yield Question(
@@ -140,7 +172,7 @@ def definition(view: View, rng: random.Random) -> Iterator[Question]:
 
 
 _NUMBERED = re.compile(r" ?\[(\d{1,3})\]")
-_ENTRY_NUMBER = re.compile(r"\[?(\d{1,3})[\].]\s*")
+_ENTRY_NUMBER = re.compile(r"\[?(\d{1,3})[\].](?!\d)\s*")
 _AUTHOR_YEAR = re.compile(
     r" ?\((?:e\.g\.,? |see )?(?P<author>[A-Z][\w’'-]+)(?: et al\.?| (?:and|&) [A-Z][\w’'-]+)?,? "
     r"\(?(?P<year>(?:19|20)\d\d)[a-z]?\)"
@@ -151,6 +183,7 @@ _AUTHOR_YEAR = re.compile(
 # the citation: “as shown in.”
 _NO_STATEMENT = re.compile(
     r"[a-z)\]]\. [A-Z]|[={}∈↦→≤≥∑⁰¹²³⁴-⁹\\]|\bet al\.\.? ?$"
+    r"|\brefer(?:red)? (?:the (?:interested )?reader )?to\b|[Ff]or (?:more|further) (?:info|detail)"
     r"|\((?:19|20)\d\d[a-z]?\)|\b(?:in|by|from|see|of|and|to|with|than|as|e\.g\.|cf\.) ?[).,;]"
 )
 
@@ -160,11 +193,11 @@ def citation(view: View, rng: random.Random) -> Iterator[Question]:
     entries = [r for r in view.document.references if view.start <= r.start and r.end <= view.end]
     if not entries:
         return
-    by_number: dict[str, Span] = {}
+    by_number: dict[str, Span | None] = {}  # None: two entries bear the number
     for entry in entries:
         number = _ENTRY_NUMBER.match(view.quote(entry))
         if number:
-            by_number.setdefault(number[1], entry)
+            by_number[number[1]] = None if number[1] in by_number else entry
     found = []
     for sentence in view.sentences:
         text = view.quote(sentence)
@@ -184,7 +217,9 @@ def citation(view: View, rng: random.Random) -> Iterator[Question]:
     for sentence, statement, target in spread(
         found, depth=lambda f: view.depth(f[0].start), rng=rng
     ):
-        cited = _ENTRY_NUMBER.sub("", view.quote(target), count=1)
+        cited = view.quote(target)
+        if number := _ENTRY_NUMBER.match(cited):
+            cited = cited[number.end() :]
         if not 30 <= len(cited) <= 700 or len(statement) < 50:
             continue
         yield Question(
