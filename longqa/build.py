@@ -100,7 +100,7 @@ def build(order: Order, progress: Progress) -> Built:
         progress.phase("writing the dataset")
         documents, same = _without_near_duplicates(work.documents(sources))
         for skip in same:
-            progress.skipped(skip)
+            progress.left_out(skip)
         used = [document for document in documents if document.said.num_examples]
         if not used:
             raise _nothing(documents, skips)
@@ -183,8 +183,7 @@ class _Work:
             units=self._folder.units,
             generator=self._order.generator,
         )
-        workers = min(self._order.workers, max(1, len(to_do)))
-        run(work, to_do, workers=workers, on_event=self._hear)
+        run(work, to_do, workers=self._order.workers, on_event=self._hear)
         self._progress.end()
         if self._crashes:
             raise Crash(self._crashes)

@@ -157,7 +157,8 @@ def build(
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Processes; the result does not depend on it. Default: one per CPU."
+            metavar="N",
+            help="Processes; the result is the same. 1: all in this one. Default: one per CPU.",
         ),
     ] = None,
     strict: Annotated[
@@ -170,7 +171,9 @@ def build(
     offline: Annotated[
         bool, typer.Option("--offline", help="Use downloaded sources only, never the network.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but what went wrong.")
+    ] = False,
 ) -> None:
     """Make a dataset of question-answer pairs, each with its evidence, from documents."""
     from longqa.build import Crash

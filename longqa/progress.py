@@ -5,7 +5,7 @@
     progress.done("moby-dick.txt", 1, 80, 1_200_000)
     -> "12 of 40 sources, 930 pairs, 1 skipped, about 2 min left"
 
-`Progress` itself says nothing: it is what --quiet, tests and library users take.
+`Progress` itself says nothing: it is what tests and library users take.
 """
 
 from __future__ import annotations
@@ -45,8 +45,18 @@ class Progress:
     def skipped(self, skip: Skip) -> None:
         """Something that should have been used could not be."""
 
+    def left_out(self, skip: Skip) -> None:
+        """A document repeats another one."""
+
     def end(self) -> None:
         """Work on sources ends; also called when it ends early."""
+
+
+class Quiet(Progress):
+    """Says only what was lost."""
+
+    def skipped(self, skip: Skip) -> None:
+        print(skip_line(skip), file=sys.stderr, flush=True)
 
 
 class Counting(Progress):
@@ -133,6 +143,9 @@ class Lines(Counting):
     def skipped(self, skip: Skip) -> None:
         self._print(skip_line(skip))
 
+    def left_out(self, skip: Skip) -> None:
+        self._print(skip_line(skip))
+
     def end(self) -> None:
         if self.to_do:
             self._print(self.sentence())
@@ -187,6 +200,9 @@ class Terminal(Counting):
     def skipped(self, skip: Skip) -> None:
         self._console.print(skip_line(skip), markup=False, highlight=False, soft_wrap=True)
 
+    def left_out(self, skip: Skip) -> None:
+        self.skipped(skip)
+
     def end(self) -> None:
         self._bar.stop()
 
@@ -195,9 +211,9 @@ class Terminal(Counting):
 
 
 def progress_for(*, quiet: bool) -> Progress:
-    """The picture that fits standard error: a terminal, a log, or nobody who wants to know."""
+    """What fits standard error: a terminal, a log, or someone who wants to hear of losses only."""
     if quiet:
-        return Progress()
+        return Quiet()
     console = Console(stderr=True)
     return Terminal(console) if console.is_terminal else Lines()
 

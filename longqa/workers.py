@@ -89,7 +89,8 @@ def run(
 ) -> None:
     """Work on every task, in any order, and say what came of each.
 
-    `work` and the tasks must be picklable. With one worker everything happens in this process.
+    `work` and the tasks must be picklable. With one worker everything happens in this process,
+    and what kills it kills all.
     What `on_event` raises ends the run: unfinished work is dropped and the processes are stopped.
     """
     if workers == 1:
@@ -128,7 +129,7 @@ def _in_processes(
     held: dict[Connection, Task] = {}
     try:
         while tasks or held:
-            while tasks and len(pool) < workers:
+            while len(pool) < min(workers, len(tasks) + len(held)):
                 worker = _Worker(work)
                 pool[worker.connection] = worker
             for connection in pool:

@@ -25,6 +25,7 @@ from longqa.facts import read_facts
 from longqa.order import Order
 from longqa.progress import Progress
 from longqa.recipe import Recipe
+from longqa.workers import Died, run
 
 RECIPE = Recipe(ctx=(1024,), per_document=6)
 REAL = Recipe(ctx=(512, 1024), per_document=6)
@@ -228,6 +229,31 @@ class TestInOneProcess:
         built = build_in(tmp_path / "out", tmp_path / "books", progress=hearing)
         assert [(s.name, s.reason) for s in built.skipped] == [("book-001.txt", "vanished")]
         assert len(built.facts["documents"]) == 2
+
+    def test_a_source_that_kills_its_worker_twice_is_counted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_books(tmp_path / "books", 2)
+
+        def killing(run_work: Any, tasks: Any, *, workers: int, on_event: Any) -> None:
+            on_event(Died(tasks[0], -9))
+            run(run_work, tasks[1:], workers=1, on_event=on_event)
+
+        monkeypatch.setattr(build_module, "run", killing)
+        built = build_in(tmp_path / "out", tmp_path / "books")
+        (skip,) = built.skipped
+        assert (skip.reason, skip.detail) == (
+            "worker died",
+            "twice: killed, perhaps for lack of memory",
+        )
+        assert len(built.facts["documents"]) == 1
+
+    def test_the_date_can_be_set_for_reproducible_builds(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_books(tmp_path / "books", 1)
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+        assert build_in(tmp_path / "out", tmp_path / "books").facts["created"] == "1970-01-02"
 
     def test_a_bug_at_one_document_shows_it_and_keeps_the_work_on_the_others(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
