@@ -14,9 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from longdata.tokenizers import Ruler
-
 from longdata.documents import Document
+from longdata.tokenizers import Ruler
 from longqa.materials import FRAME_TOKENS, opening
 from longqa.phrasings import wording_sha
 from longqa.prompts import CHAT_MARKUP_TOKENS, tail
@@ -37,6 +36,7 @@ CHECKS = {
 }
 _WORDS = re.compile(r"\w+")
 _LEAK_CHARACTERS = 120  # this much of a removed answer, word for word, gives it away
+_LEAK_STEP = 60  # pieces begin this far apart: every 180 characters hold a whole one
 
 
 @dataclass(slots=True)
@@ -143,5 +143,6 @@ def _leaks(answer: str, context: str) -> bool:
     whole = " ".join(answer.split())
     if len(whole) < _LEAK_CHARACTERS:
         return len(whole) > 40 and whole in folded
-    middle = (len(whole) - _LEAK_CHARACTERS) // 2
-    return whole[middle : middle + _LEAK_CHARACTERS] in folded
+    last = len(whole) - _LEAK_CHARACTERS
+    starts = [*range(0, last, _LEAK_STEP), last]
+    return any(whole[at : at + _LEAK_CHARACTERS] in folded for at in starts)

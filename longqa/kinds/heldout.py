@@ -152,6 +152,8 @@ def outline(view: View, rng: random.Random) -> Iterator[Question]:
     ]
     if not 4 <= len(asked) <= 20 or len({s.title.casefold() for s in asked}) < len(asked):
         return
+    if _contents_list(view, asked):
+        return
     marks = {section: f"[Section {i}]\n\n" for i, section in enumerate(asked, 1)}
     inside = [s for s in view.document.sections if view.start <= s.start and s.body <= view.end]
     cuts = tuple(
@@ -167,6 +169,26 @@ def outline(view: View, rng: random.Random) -> Iterator[Question]:
         evidence=_beginnings(view, asked),
         cuts=cuts,
     )
+
+
+def _contents_list(view: View, asked: list[Section]) -> bool:
+    """Whether the headings stand together elsewhere: a table of contents."""
+    at = view.start
+    titles = {s.title for s in asked}
+    listed: set[str] = set()
+    for section in [s for s in view.document.sections if view.start <= s.start < view.end]:
+        for block in view.document.text[at : section.start].split("\n\n"):
+            here = {t for t in titles if t in block}
+            if len(here) >= max(3, len(titles) / 2):
+                return True
+            if len(block) < 100:
+                listed |= {t for t in here if _ENTRY.sub("", block).strip() == t}
+        at = section.body
+    return len(listed) > len(titles) // 3
+
+
+# What surrounds a title in a table of contents: “2.1”, dots, a page number.
+_ENTRY = re.compile(r"^\W*(?:\d+(?:\.\d+)*\.?\s+|[IVX]+\.\s+)?|[\s.·…]*\d*\s*$")
 
 
 def chapter_titles(view: View, rng: random.Random) -> Iterator[Question]:
