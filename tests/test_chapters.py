@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from longdata.chapters import find_headings
 from longdata.documents import Block
 from longdata.numerals import value_of
@@ -48,7 +49,9 @@ def book(*lines: str) -> str:
         ("LETTER I", "LETTER II", "I", "", "LETTER I"),
     ],
 )
-def test_chapters_of_many_forms(first: str, second: str, number: str, title: str, text: str) -> None:
+def test_chapters_of_many_forms(
+    first: str, second: str, number: str, title: str, text: str
+) -> None:
     found = headings(book(first, "…", second, "…"))
     assert len(found) == 2
     assert (found[0].number, found[0].title, found[0].text) == (number, title, text)
@@ -103,7 +106,9 @@ def test_a_table_of_contents_is_front_matter_not_chapters() -> None:
 
 def test_a_contents_page_in_one_paragraph_is_no_chapter() -> None:
     contents = "   I. THE EVE\n  II. THE STAR\n III. THE HEATH"
-    text = book("Contents", contents, "I.\n\nTHE EVE", "…", "II.\n\nTHE STAR", "…", "III.\n\nTHE HEATH", "…")
+    text = book(
+        "Contents", contents, "I.\n\nTHE EVE", "…", "II.\n\nTHE STAR", "…", "III.\n\nTHE HEATH", "…"
+    )
     assert [h.number for h in headings(text)] == ["", "I", "II", "III"]
 
 

@@ -7,6 +7,7 @@ import codecs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from longdata.decoding import decode
 from longdata.errors import SourceError
 
@@ -85,7 +86,9 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
         assert text.strip() and "\r" not in text
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="\r\x00", exclude_categories=["Cs", "Cc"])))
+@given(
+    st.text(alphabet=st.characters(exclude_characters="\r\x00", exclude_categories=["Cs", "Cc"]))
+)
 def test_any_utf_8_text_survives(text: str) -> None:
     if text.strip():
         assert decode(("x" + text).encode()) == "x" + text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from longdata.decoding import decode
 from longdata.documents import Block
 from longdata.gutenberg import LICENSE, strip_gutenberg, strip_gutenberg_blocks
@@ -123,7 +124,11 @@ def test_blocks_are_stripped_like_lines() -> None:
 # name → (first words, last words, title, author)
 RAW = {
     "103_around": ("AROUND THE WORLD IN EIGHTY DAYS", "the tour around the world?", "Jules Verne"),
-    "1260_jane": ("JANE EYRE\nAN AUTOBIOGRAPHY", "even so come, Lord Jesus!'\"", "Charlotte Bronte"),
+    "1260_jane": (
+        "JANE EYRE\nAN AUTOBIOGRAPHY",
+        "even so come, Lord Jesus!'\"",
+        "Charlotte Bronte",
+    ),
     "145_middlemarch": ("Middlemarch\n\n\nBy", "rest in unvisited tombs.", "George Eliot"),
     "2701_moby": ("MOBY-DICK;\n\nor, THE WHALE.", "only found another orphan.", "Herman Melville"),
     "36_the-war": ("by H. G. Wells", "counted me, among the dead.", "H. G. Wells"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from longdata.documents import Document
 from longdata.errors import SourceError
 from longdata.readers.content import Content, document_of, guess_kind
@@ -146,7 +147,15 @@ def test_reading_is_linear_in_the_text() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["a\n", "_a ", "[Illustration: ", "CHAPTER I\n\n", "1. A\n\n", "exam-\nple ", "x and\n\n12\n\n"],
+    [
+        "a\n",
+        "_a ",
+        "[Illustration: ",
+        "CHAPTER I\n\n",
+        "1. A\n\n",
+        "exam-\nple ",
+        "x and\n\n12\n\n",
+    ],
 )
 def test_hostile_repetition_stays_fast(piece: str) -> None:
     start = time.perf_counter()

@@ -54,19 +54,13 @@ _NAMED: tuple[tuple[re.Pattern[str], SectionKind], ...] = (
     (re.compile(rf"{_OWNER}(?:a )?note(?: to .{{1,40}}| on the text)?", re.I), "front"),
     (re.compile(r"dedication|etymology|extracts\b.{0,60}|dramatis person(?:ae|æ)", re.I), "front"),
     (re.compile(r"afterword|postscript|appendix(?: [a-z0-9]{1,4})?\b.{0,60}", re.I), "appendix"),
-    (
-        re.compile(
-            r"(?:(?:foot|end)?notes|errata|glossary|index|.{0,12}transcriber['’]?s?['’]? "
-            r"notes?)\b.{0,40}",
-            re.I,
-        ),
-        "back",
-    ),
+    (re.compile(r"(?:(?:foot|end)?notes|errata|glossary|index)\b.{0,40}", re.I), "back"),
 )
+_TRANSCRIBER = re.compile(r"\W{0,3}(Transcriber['’]?s?['’]? Notes?)\b", re.I)
 _BACK_ONLY = re.compile(
     r"(?:the )?(?:epilogue|finale|l['’]envoi)|afterword|postscript|appendix|errata"
     r"|(?:foot|end)?notes\b"
-    r"|glossary|index|.{0,12}transcriber",
+    r"|glossary|index|transcriber",
     re.I,
 )
 _LONGEST = 300  # characters of a heading
@@ -171,6 +165,8 @@ def _named(index: int, paragraph: Paragraph, first: str) -> Candidate | None:
     text = _on_one_line(paragraph.lines)
     if len(text) > 100 or text[-1] in ",;" or (text[-1] == "." and not text.isupper()):
         return None
+    if note := _TRANSCRIBER.match(text):
+        return Candidate(index=index, text=text, keyword="named", title=note[1], kind="back")
     bare = text.strip("_*[]. ")
     for pattern, kind in _NAMED:
         if pattern.fullmatch(bare) and title_like(bare):

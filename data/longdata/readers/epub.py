@@ -24,12 +24,11 @@ from longdata.headings import comes_last
 from longdata.marked import license_name, with_levels_from_one, year_of
 from longdata.readers.content import Content, document_of
 from longdata.readers.epub_archive import EpubArchive, Package
-from longdata.readers.html_tree import Element, parse_html
+from longdata.readers.html_tree import Element, epub_type, parse_html
 from longdata.readers.html_walk import merged_heading, walk
 from longdata.readers.webpage import language_code
 from longdata.sources import Source
 
-_TYPE = "{http://www.idpf.org/2007/ops}type"
 _FRONT = re.compile(
     r"\b(?:frontmatter|titlepage|halftitlepage|imprint|dedication|foreword|preface|introduction|"
     r"preamble|copyright-page|cover|toc|loi|epigraph)\b"
@@ -77,8 +76,7 @@ def _place(root: Element) -> SectionKind | None:
     """Where a page says that it belongs, by the epub:type of its body and outermost section."""
     marks = ""
     for one in root.iter():
-        mark = one.get(_TYPE) or ""
-        marks += f" {mark}"
+        marks += f" {epub_type(one)}"
         if len(marks) > 400:
             break
     words = " ".join(re.findall(r"[a-z-]+", " ".join(marks.split()[:12])))

@@ -21,6 +21,9 @@ from longdata.errors import SourceError
 Element = Any  # lxml has no types
 
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(?:\[[^\]]*(?:\][^>]*)?)?>", re.I)
+_SELF_CLOSED = re.compile(
+    r"<(a|b|i|em|p|div|span|td|th|li|script|style|title|section|iframe)\b([^<>]{0,1000})/>", re.I
+)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{0,40});")
 _XML_OWN = frozenset(("amp", "lt", "gt", "quot", "apos"))
 
@@ -29,33 +32,44 @@ def parse_html(text: str, *, xml: bool = False) -> Element:
     """The root element. XHTML goes through the XML parser, all else through the forgiving one."""
     text = text.lstrip("\ufeff \t\r\n")
     text = re.sub(r"^<\?xml[^>]*\?>", "", text)
-    data = text.encode("utf-8", errors="replace")
-    root = None
-    if xml:
-        head = text[:20_000]  # a document type stands at the beginning
-        text = _DOCTYPE.sub("", head, count=1) + text[20_000:]
-        text = _ENTITY.sub(_character, text)
-        parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            recover=True,
-            remove_comments=True,
-            remove_pis=True,
-            encoding="utf-8",
-        )
-        root = etree.fromstring(text.encode("utf-8", errors="replace"), parser)
+    root = _parsed_xml(text) if xml else None
     if root is None:
-        parser = etree.HTMLParser(
-            no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
-        )
-        try:
-            root = etree.fromstring(data, parser)
-        except etree.ParserError as error:
-            raise SourceError("damaged", f"it is no HTML: {error}") from error
+        root = _parsed_html(_SELF_CLOSED.sub(r"<\1\2></\1>", text) if xml else text)
     if root is None:
         raise SourceError("empty", "the page holds no elements")
     return root
+
+
+def _parsed_xml(text: str) -> Element | None:
+    """None for what is not well-formed: the HTML parser loses less of it."""
+    head = text[:20_000]  # a document type stands at the beginning
+    text = _DOCTYPE.sub("", head, count=1) + text[20_000:]
+    text = _ENTITY.sub(_character, text)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=True,  # without a document type nothing in it can grow
+        encoding="utf-8",
+    )
+    try:
+        return etree.fromstring(text.encode("utf-8", errors="replace"), parser)
+    except etree.XMLSyntaxError:
+        return None
+
+
+def _parsed_html(text: str) -> Element | None:
+    parser = etree.HTMLParser(
+        no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
+    )
+    try:
+        return etree.fromstring(text.encode("utf-8", errors="replace"), parser)
+    except etree.ParserError as error:
+        raise SourceError("damaged", f"it is no HTML: {error}") from error
+    except etree.XMLSyntaxError:  # nothing but a comment, for example
+        return None
 
 
 def _character(match: re.Match[str]) -> str:
@@ -67,6 +81,11 @@ def name_of(element: Element) -> str:
     """The tag in lower case without its namespace."""
     tag = element.tag
     return tag.rsplit("}", 1)[-1].lower() if isinstance(tag, str) else ""
+
+
+def epub_type(element: Element) -> str:
+    """What an EPUB says that an element is: "chapter", "footnote", …"""
+    return element.get("{http://www.idpf.org/2007/ops}type") or element.get("epub:type") or ""
 
 
 def text_of(element: Element) -> str:
@@ -101,17 +120,17 @@ _LONGEST_CELL = 1500
 
 def rows_of(table: Element) -> list[str] | None:
     """ "a | b | c" for each row; None for a table that only lays out a page."""
-    rows: list[str] = []
     for one in table.iter():
         name = name_of(one)
         if (name == "table" and one is not table) or re.fullmatch(r"h[1-6]|pre|ul|ol", name):
             return None
-        if name == "tr":
-            cells = [text_of(cell) for cell in one if name_of(cell) in ("td", "th")]
-            if any(len(cell) > _LONGEST_CELL for cell in cells):
-                return None
-            if any(cells):
-                rows.append(" | ".join(cells))
+    rows: list[str] = []
+    for row in elements(table, "tr"):
+        cells = [text_of(cell) for cell in row if name_of(cell) in ("td", "th")]
+        if any(len(cell) > _LONGEST_CELL for cell in cells):
+            return None
+        if any(cells):
+            rows.append(" | ".join(cells))
     return rows
 
 

@@ -10,6 +10,7 @@ loaded, no document type definition is read and no entity but HTML's own charact
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from lxml import etree
 
@@ -18,6 +19,7 @@ from longdata.documents import Block
 from longdata.marked import caption_block, caption_label, marked_heading
 from longdata.readers.html_tree import (
     Element,
+    epub_type,
     formula_of,
     lines_of,
     name_of,
@@ -34,14 +36,14 @@ _UNSEEN = frozenset("head title meta link base".split())  # read for their facts
 _BLOCKS = frozenset(
     "html body div p section article main header h1 h2 h3 h4 h5 h6 hgroup ul ol li dl dt dd "
     "blockquote figure figcaption table thead tbody tfoot tr td th caption pre hr address "
-    "details summary fieldset legend center menu dir d-title d-abstract d-article d-appendix d-figure".split()
+    "details summary fieldset legend center menu dir "
+    "d-title d-abstract d-article d-appendix d-figure".split()
 )
 _LINE = "\x0b"  # a line end that the author set
 _VERSE = re.compile(
     r"\b(?:poem|poetry|verse|stanza|song|lyrics|hymn|pgmonospaced|letter)\b|z3998:verse"
 )
 _SPACE = re.compile(r"[ \t\n\r\f]+")
-_EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
 
 
 def walk(root: Element, drops: Drops, *, book: bool = False) -> list[Block]:
@@ -50,6 +52,12 @@ def walk(root: Element, drops: Drops, *, book: bool = False) -> list[Block]:
     In a book, header and footer are the author's (a letter's signature), not the page's.
     """
     return _Walker(drops, book=book).run(root)
+
+
+@dataclass(slots=True)
+class _Figure:
+    alternatives: list[str] = field(default_factory=list)  # what its images are said to show
+    captioned: bool = False
 
 
 class _Walker:
@@ -62,7 +70,7 @@ class _Walker:
         self.group: list[str] | None = None  # the lines of the hgroup that we are in
         self.group_level = 0
         self.captions = 0  # depth of figcaption and caption
-        self.figures: list[tuple[list[str], int]] = []  # alternative texts, blocks before
+        self.figures: list[_Figure] = []  # the open ones
         self.lists: list[int] = []  # next number of each open ol, 0 for ul
         self.bullet = ""
         self.verse = 0
@@ -128,7 +136,7 @@ class _Walker:
         elif name in ("figcaption", "caption"):
             self.captions += 1
         elif name == "figure":
-            self.figures.append(([], len(self.blocks)))
+            self.figures.append(_Figure())
         elif name == "img":
             self.image(element)
         elif name == "d-appendix":
@@ -158,18 +166,20 @@ class _Walker:
         elif name in ("figcaption", "caption"):
             self.captions = max(0, self.captions - 1)
         elif name == "figure" and self.figures:
-            alternatives, before = self.figures.pop()
-            if not any(block.role == "caption" for block in self.blocks[before:]):
-                self.blocks += [caption_block(text) for text in alternatives]
+            figure = self.figures.pop()
+            if not figure.captioned:
+                self.blocks += [caption_block(text) for text in figure.alternatives]
+            if self.figures:  # the caption of a subfigure speaks for the whole figure
+                self.figures[-1].captioned |= figure.captioned
         elif name == "d-footnote":
             self.buffer.append(") ")
 
     def is_verse(self, element: Element) -> bool:
-        marks = f"{element.get('class') or ''} {element.get(_EPUB_TYPE) or ''}"
+        marks = f"{element.get('class') or ''} {epub_type(element)}"
         return bool(marks.strip()) and bool(_VERSE.search(marks))
 
     def dropped(self, name: str, element: Element) -> bool:
-        kind = f"{element.get(_EPUB_TYPE) or ''} {element.get('role') or ''}"
+        kind = f"{epub_type(element)} {element.get('role') or ''}"
         furniture = name in _DROPPED
         if name == "footer" or (name == "header" and not self.articles):
             furniture = not self.book
@@ -221,7 +231,7 @@ class _Walker:
         if len(re.findall(r"[^\W\d_]{2,}", text)) < 3:
             return  # decoration, or a file's name
         if self.figures:
-            self.figures[-1][0].append(text)
+            self.figures[-1].alternatives.append(text)
         else:
             self.pending.append(text)
 
@@ -253,6 +263,8 @@ class _Walker:
             previous = self.blocks[-1] if self.blocks else None
             if self.captions and previous and previous.role == "caption" and previous.text == whole:
                 return
+            if self.figures:
+                self.figures[-1].captioned = True
             if self.captions or _CAPTION_START.match(whole):
                 self.blocks.append(caption_block(whole))
             else:

@@ -38,6 +38,7 @@ from longdata.readers.html_walk import walk
 from longdata.readers.webpage import language_code, without_title
 from longdata.sources import Source
 
+_MOST_ENVIRONMENTS = 20_000  # formulas of one text; more are no text
 _LONGEST_FRONT_MATTER = 100_000  # characters
 
 
@@ -92,7 +93,7 @@ def _front_matter(text: str, drops: Drops) -> tuple[Content, str]:
     drops.add("front matter", match[1][:500])
     facts = {str(key).casefold(): value for key, value in said.items()}
     date = facts.get("date", facts.get("year"))
-    kind = str(facts.get("kind", facts.get("type", ""))).casefold()
+    kind = _string(facts.get("kind", facts.get("type"))).casefold()
     license_ = _string(facts.get("license", facts.get("licence", facts.get("rights"))))
     content = Content(
         blocks=[],
@@ -115,11 +116,13 @@ def _string(value: object) -> str:
 
 
 def _names(value: object) -> list[str]:
-    if isinstance(value, dict):
-        value = value.get("name", value.get("author"))
-    if isinstance(value, list):
-        return [name for one in value[:500] for name in _names(one)[:1]]
-    return [_string(value)] if _string(value) else []
+    """Names out of "A, B", [A, B] or [{name: A}, …]; aliases may nest, deeper lists do not count."""
+    people = value[:500] if isinstance(value, list) else [value]
+    names = []
+    for one in people:
+        said = one.get("name", one.get("author")) if isinstance(one, dict) else one
+        names.append(_string(said))
+    return [name for name in names if name]
 
 
 # --- before rendering -----------------------------------------------------------------------------
@@ -157,7 +160,12 @@ _ATTRIBUTE = re.compile(r"\{[#.:][^{}\n%]{0,300}\}|(?<=[)\]])\{\w+=[^{}\n%]{0,30
 _AUTOLINK = re.compile(r"<((?:https?|ftp|mailto):[^\s<>]{1,2000})>")
 _SPAN = re.compile(r"\[([^\[\]]{0,500})\](?=\{[#.])")
 _MARKDOWN_IN_HTML = re.compile(r"<(p|div|section|span)\b[^>]*\bmarkdown\s*=[^>]*>", re.I)
-_TEMPLATE = re.compile(r"\{##.{0,5000}?##\}|\{%.{0,20000}?%\}|\{\{.{0,2000}?\}\}", re.S)
+# No tag holds the beginning of another one, so that an unclosed one costs no long search.
+_TEMPLATE = re.compile(
+    r"\{##(?:[^#{]|#(?!#\})|\{(?!##)){0,5000}+##\}"
+    r"|\{%(?:[^%{]|%(?!\})|\{(?!%)){0,20000}+%\}"
+    r"|\{\{(?:[^{}]|\}(?!\})|\{(?!\{)){0,2000}+\}\}"
+)
 _CAPTION = re.compile(r"\bcaption\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')", re.S)
 _DETAILS = re.compile(r"\{%-?\s*details\s+(.*?)-?%\}", re.S)
 
@@ -190,7 +198,7 @@ def _code_apart(text: str) -> Iterator[tuple[str, bool]]:
 def _prepared_prose(text: str, drops: Drops, aside: _Aside) -> str:
     if "`" in text:
         text = _CODE_SPAN.sub(lambda match: f"{match[1]}{aside.mark(match[2])}{match[1]}", text)
-    if "$" in text or "\\begin{" in text:
+    if "$" in text or 0 < text.count("\\begin{") < _MOST_ENVIRONMENTS:
         text = _MATH.sub(lambda match: aside.mark(match[0]), text)
     if "[" in text:
         text = _CITATION.sub(lambda match: aside.mark(match[0]), text)

@@ -27,6 +27,11 @@ from longdata.sources import Source
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,30})", re.I)
 
 
+_XHTML = re.compile(
+    r"\s*<\?xml|[^\0]{0,1000}?<html[^>]{0,500}xmlns=.http://www.w3.org/1999/xhtml", re.I
+)
+
+
 def read_html(source: Source) -> Iterator[Document]:
     """One document per page. Raises SourceError "empty", "not text" or "damaged"."""
     yield document_of(blocks_of_html(source.path.read_bytes()), source)
@@ -35,7 +40,8 @@ def read_html(source: Source) -> Iterator[Document]:
 def blocks_of_html(page: bytes | str) -> Content:
     """Pure; linear in the page."""
     drops = Drops()
-    root = parse_html(page if isinstance(page, str) else decoded(page))
+    text = page if isinstance(page, str) else decoded(page)
+    root = parse_html(text, xml=bool(_XHTML.match(text)))
     facts = _facts(root)
     title = facts.title
     blocks, title = without_title(walk(root, drops), title)
