@@ -116,7 +116,7 @@ def _string(value: object) -> str:
 
 
 def _names(value: object) -> list[str]:
-    """Names out of "A, B", [A, B] or [{name: A}, …]; aliases may nest, deeper lists do not count."""
+    """Names out of "A, B", [A, B] or [{name: A}, …]; what nests deeper is no name."""
     people = value[:500] if isinstance(value, list) else [value]
     names = []
     for one in people:
