@@ -73,7 +73,8 @@ def unanswerable(view: View, rng: random.Random) -> Iterator[Question]:
         return
     for term in rng.sample(_TERMS, len(_TERMS)):
         words = term.removeprefix("the ").split()
-        if not any(view.reading.has_word(word) for word in words if len(word) > 4):
+        telling = [word for word in words if len(word) > 4 or word.isupper()]
+        if not any(view.reading.has_word(word) for word in telling):
             yield _question(ask("unanswerable.term", rng, absent=term), term, rng)
 
 
