@@ -53,19 +53,19 @@ _BEARING = (
     "knew|saw|heard|spoke|told|wished|hoped|hurried|stepped|frowned|blushed|bowed|hesitated|listened|"
     "believed|wondered|sprang|leaped|sighed|coughed|knelt|wept|himself|herself"
 )
-_BEARING_AFTER = re.compile(rf" (?:{_BEARING})\b")
-_SPEECH_AFTER = re.compile(rf" (?:{SPEECH_VERBS})\b")
 _BODY_AFTER = re.compile(
     r"[’']s? (?:eyes?|face|hands?|voice|head|arms?|heart|lips|mind|wife|husband|father|mother|"
     r"brother|sister|son|daughter|hair|mouth|shoulders?|feet|fingers|brow|countenance)\b"
 )
-_SPEECH_BEFORE = re.compile(rf"\b(?:{SPEECH_VERBS}) $")
-_PLACE_BEFORE = re.compile(
-    r"\b(?:[Ii]n|[Aa]t|near|into|through|throughout|across|via|reached|left|within|around) $"
+# Sets, not patterns: they are asked about every capitalised word of a book.
+_SPEAKS = frozenset(SPEECH_VERBS.split("|"))
+_BEARS = frozenset(_BEARING.split("|"))
+_AT_PLACES = frozenset(
+    "in at near into through throughout across via reached left within around".split()
 )
-_OF_BEFORE = re.compile(r"\bof $")
-_THE_BEFORE = re.compile(r"\b(?:[Tt]he|[Aa]n?|[Tt]his|[Tt]hese|[Tt]hose|[Ss]ome|[Ee]very|[Nn]o) $")
-_SENTENCE_START = re.compile(r"(?:^|[.!?…:;]|[—–-]|[.!?][”\"’')]|[“\"‘'(\[]|\n)\s*$")
+_ARTICLES = frozenset("the a an this these those some every no".split())
+_ENDS = frozenset(".!?…:;—–-“\"‘'([")
+_CLOSES = frozenset("”\"’')")
 _LOWER = re.compile(r"(?<![\w’'-])[a-zà-ÿ]{2,}")
 # Written with a capital, but hardly ever a name of a person: pronouns, days, peoples, places.
 _NEVER = frozenset(
@@ -191,23 +191,34 @@ def _collect(text: str, small: Counter[str]) -> _Seen:
             continue
         form = _Form(title, " ".join(words[:-1]), words[-1])
         before = text[max(0, start - 14) : start]
-        after = text[end : end + 18]
         seen.mentions[form].append(start)
-        if _SENTENCE_START.search(before) is None:
+        if not _opens_sentence(before):
             seen.mid_sentence[form] += 1
-        if _THE_BEFORE.search(before):
+        word = before[:-1].rpartition(" ")[2].lstrip('“"‘(—') if before[-1:] == " " else ""
+        folded = word.lower()
+        if folded in _ARTICLES:
             seen.after_the[form] += 1
-        elif _SPEECH_BEFORE.search(before):
+        elif word in _SPEAKS:
             seen.vouched[form] += 2
-        elif _PLACE_BEFORE.search(before):
+        elif folded in _AT_PLACES:
             seen.in_places[form] += 1
-        elif _OF_BEFORE.search(before):
+        elif word == "of":
             seen.after_of[form] += 1
-        if _SPEECH_AFTER.match(after):
+        after = text[end : end + 18]
+        word = after[1:].partition(" ")[0].rstrip(".,;:!?—") if after[:1] == " " else ""
+        if word in _SPEAKS:
             seen.vouched[form] += 2
-        elif _BEARING_AFTER.match(after) or _BODY_AFTER.match(after):
+        elif word in _BEARS or (after[:1] in ("’", "'") and _BODY_AFTER.match(after)):
             seen.vouched[form] += 1
     return seen
+
+
+def _opens_sentence(before: str) -> bool:
+    """Whether a word with `before` in front of it begins a sentence, a quotation or a clause."""
+    bare = before.rstrip()
+    if not bare or "\n" in before[len(bare) :] or bare[-1] in _ENDS:
+        return True
+    return bare[-1] in _CLOSES and bare[-2:-1] in (".", "!", "?")
 
 
 def _is_name(form: _Form, small: Counter[str], mid: Counter[str], titled: set[str]) -> bool:
@@ -263,69 +274,89 @@ def _split(
     last: str, group: list[_Form], mentions: dict[_Form, list[int]], text: str
 ) -> list[tuple[str, list[_Form], list[int], list[int]]]:
     """The forms of one surname → one person, or several with the shared forms in doubt."""
-    own: dict[str, list[_Form]] = defaultdict(list)  # what tells people apart -> forms
+    own, men, misses, bare = _by_kind(last, group, mentions)
+    givens = [key for key in own if key not in _MARRIED]
     shared: list[_Form] = []
-    alike: dict[str, str] = {}
-    bare = sum(len(mentions[f]) for f in group if not _given(f, last))
-    of_given: Counter[str] = Counter()
-    for form in group:
-        of_given[_given(form, last)] += len(mentions[form])
-    for initial in [g for g in of_given if len(g) == 2 and g.endswith(".")]:
-        # “J. Corrigan” is “Jabez Corrigan” when no other given name begins so
-        meant = [g for g in of_given if len(g) > 2 and g[0] == initial[0]]
-        if len(meant) == 1:
-            alike[initial] = meant[0]
-            of_given[meant[0]] += of_given.pop(initial)
-    givens = {given for given, count in of_given.items() if given and count > 0.03 * bare}
-    for form in group:
-        given = alike.get(_given(form, last), _given(form, last))
-        if given:
-            own[given].append(form)
-        elif form.title in _MARRIED:
-            own[form.title].append(form)  # a wife bears her husband's name: never the bare one
+    if len(givens) > 1:
+        shared = men + misses + bare
+    elif men and misses:
+        own["he"], own["she"] = men, misses
+        # “Mr. Hall”, “Miss Hall”, “Hall”: the bare surname is the man's, if nobody has a given name
+        own["he"] += [] if givens else bare
+        shared = bare if givens else []
+    elif givens:
+        titled = men or misses
+        known = _gender(own[givens[0]], mentions, text)
+        other = _gender(titled, mentions, text) or ("male" if men else "female")
+        if titled and known and known != other:  # “Dr. Leete” is not “Edith Leete”
+            own["other"] = titled
+            shared = bare
         else:
-            shared.append(form)
-    genders = {f.gender for f in shared if f.gender in ("male", "female")}
-    if len(givens) == 1:
-        # “Dr. Leete” is not “Edith Leete” when the text says he of the one and she of the other
-        known = _pronouns(text, [at for f in own[min(givens)] for at in mentions[f]])
-        for form in [f for f in shared if f.title]:
-            said = _pronouns(text, mentions[form]) or form.gender
-            if known and said in ("male", "female") and said != known:
-                shared.remove(form)
-                own[form.title].append(form)
-                genders.add(known)
-                genders.add(said)
-    if len(givens) <= 1 and len(genders) <= 1:
-        own[min(givens, default="")].extend(shared)
-        shared = []
-    elif not givens:
-        # “Mr. Hall”, “Miss Hall”, “Hall”: the bare surname is the man's
-        for form in shared:
-            own["Miss" if form.gender == "female" else ""].append(form)
-        shared = []
+            own[givens[0]] += titled + bare
+    else:
+        own["one"] = men + misses + bare
     doubtful = [offset for form in shared for offset in mentions[form]]
+    people = [forms for forms in own.values() if forms]
     return [
         (
-            _display({f: len(mentions[f]) for f in forms}, titled=len(own) > 1),
+            _display({f: len(mentions[f]) for f in forms}, titled=len(people) > 1),
             forms,
             [offset for form in forms for offset in mentions[form]],
             doubtful,
         )
-        for forms in own.values()
-        if forms
+        for forms in people
     ]
 
 
-_HE = re.compile(r"\b(?:he|him|his|himself)\b")
-_SHE = re.compile(r"\b(?:she|her|hers|herself)\b")
+def _by_kind(
+    last: str, group: list[_Form], mentions: dict[_Form, list[int]]
+) -> tuple[dict[str, list[_Form]], list[_Form], list[_Form], list[_Form]]:
+    """Forms with a given name or a wife's title, by that; then men's, misses' and bare forms."""
+    own: dict[str, list[_Form]] = defaultdict(list)
+    men: list[_Form] = []
+    misses: list[_Form] = []
+    bare: list[_Form] = []
+    counts: Counter[str] = Counter()
+    for form in group:
+        counts[_given(form, last)] += len(mentions[form])
+    full = [given for given in counts if len(given) > 2]
+    for form in group:
+        given = _given(form, last)
+        if len(given) == 2 and given.endswith("."):
+            # “J. Corrigan” is “Jabez Corrigan” when no other given name begins so
+            meant = [name for name in full if name[0] == given[0]]
+            given = meant[0] if len(meant) == 1 else given
+        if given:
+            # a rare full form (a mother's, once) casts no doubt on the many bare ones
+            if counts[given] > 0.03 * counts[""]:
+                own[given].append(form)
+        elif form.title in _MARRIED:
+            own[form.title].append(form)  # a wife bears her husband's name: never the bare one
+        elif form.gender == "female":
+            misses.append(form)
+        else:
+            (men if form.title else bare).append(form)
+    return own, men, misses, bare
+
+
+def _gender(forms: list[_Form], mentions: dict[_Form, list[int]], text: str) -> str:
+    """ "male", "female" or "": by the titles, else by the pronouns that follow the mentions."""
+    titles = {form.gender for form in forms} & {"male", "female"}
+    if len(titles) == 1:
+        return next(iter(titles))
+    return _pronouns(text, [offset for form in forms for offset in mentions[form]])
+
+
+_PRONOUN = re.compile(r"\b(?:(?P<he>he|him|his|himself)|she|her|hers|herself)\b")
+_MENTIONS_READ = 24  # enough to tell a man from a woman
 
 
 def _pronouns(text: str, offsets: list[int]) -> str:
     """ "male" or "female" by what follows the mentions in the text; "" when it does not tell."""
-    near = [text[at : at + 90] for at in offsets[:: max(1, len(offsets) // 60)]]
-    he = sum(len(_HE.findall(piece)) for piece in near)
-    she = sum(len(_SHE.findall(piece)) for piece in near)
+    step = max(1, len(offsets) // _MENTIONS_READ)
+    found = [m["he"] for at in offsets[::step] for m in _PRONOUN.finditer(text, at, at + 90)]
+    she = found.count(None)
+    he = len(found) - she
     if max(he, she) < 3:
         return ""
     return "male" if he > 2 * she else "female" if she > 2 * he else ""

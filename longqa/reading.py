@@ -148,7 +148,11 @@ class Reading:
     @cached_property
     def vocabulary(self) -> list[str]:
         """Every word of the text, case folded, sorted, once."""
-        return sorted(set(_ANY_WORD.findall(self.document.text.casefold())))
+        return sorted({word.casefold() for word in self._words})
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(_ANY_WORD.findall(self.document.text))
 
     def has_word(self, prefix: str) -> bool:
         """Whether any word of the text begins like this, whatever the case."""
@@ -173,7 +177,7 @@ class Reading:
     @cached_property
     def small(self) -> frozenset[str]:
         """Every word the text writes without any capital."""
-        return frozenset(_SMALL.findall(self.document.text))
+        return frozenset(word for word in self._words if word.islower() and word.isalpha())
 
     @cached_property
     def main_sections(self) -> tuple[Section, ...]:
@@ -218,7 +222,6 @@ class Reading:
 
 _CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ]\w*(?![\w-])")
 _ANY_WORD = re.compile(r"\w+")
-_SMALL = re.compile(r"(?<!\w)[a-zà-ÿ]+(?!\w)")
 # One sentence with a capital first and a full stop last, no quotation marks, no markup, no list.
 _PLAIN = re.compile(r"[A-Z][^\"“”«»\n\[\]{}|<>\\*_=#~^$]*[a-zà-ÿ0-9)’%][.!?]")
 _COMPLETE = re.compile(r"[\"“‘'(]?[A-Z][^\n\[\]{}|<>\\*_=#~^]*[.!?…][\"”’')]*")

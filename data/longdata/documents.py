@@ -232,22 +232,30 @@ _KIND_BY_TITLE: tuple[tuple[str, SectionKind], ...] = (
 )
 
 
-def _sections(headings: list[tuple[Block, int, int]], text: str) -> Iterator[Section]:
+def _sections(headings: list[tuple[Block, int, int]], text: str) -> list[Section]:
+    ends = [len(text)] * len(headings)
+    open_at: list[int] = []  # indices of the sections that still go on, by ascending level
+    for index, (block, start, _) in enumerate(headings):
+        while open_at and headings[open_at[-1]][0].level >= block.level:
+            ends[open_at.pop()] = start - 2  # without the blank line before this heading
+        open_at.append(index)
+    sections = []
     for index, (block, start, heading_end) in enumerate(headings):
-        followers = (s - 2 for b, s, _ in headings[index + 1 :] if b.level <= block.level)
-        end = next(followers, len(text))  # without the blank line before the next heading
         title = " ".join(block.title.split())
         # some journals call the abstract so; a “Summary” further down is the authors' last word
         opens = index == 0 and title.casefold() == "summary"
-        yield Section(
-            title=title,
-            number=block.number,
-            level=block.level,
-            kind=block.kind or ("abstract" if opens else section_kind(title)),
-            start=start,
-            body=min(heading_end + 2, end),
-            end=end,
+        sections.append(
+            Section(
+                title=title,
+                number=block.number,
+                level=block.level,
+                kind=block.kind or ("abstract" if opens else section_kind(title)),
+                start=start,
+                body=min(heading_end + 2, ends[index]),
+                end=ends[index],
+            )
         )
+    return sections
 
 
 def section_kind(title: str) -> SectionKind:
