@@ -156,6 +156,7 @@ def test_a_sentence_that_stands_twice_asks_nothing() -> None:
         "The kernel of the operator is called w. The operation with G ensures the rest.",
         "Correspondence should be addressed to the keeper (keeper@tower.org) of the light.",
         "“The keeper of the tower has never left the island in all of forty years,” he said.",
+        "The gap between two spikes is 10 ms. As in the first part we measure the weights.",
         "Too short to say a thing.",
     ],
 )

@@ -46,7 +46,7 @@ _UNITS = (
     "experiments|images|documents|features|dimensions|classes|tasks|models|cores|threads|processors"
 )
 _QUANTITY = re.compile(
-    rf"(?<![\w.,–—/-])(?P<number>{_NUMBER})(?:(?P<percent> ?%)|[ ](?P<unit>{_UNITS})\b)(?![-–—])"
+    rf"(?<![\w.,–—−/-])(?P<number>{_NUMBER})(?:(?P<percent> ?%)|[ ](?P<unit>{_UNITS})\b)(?![-–—])"
 )
 _LABEL_BEFORE = re.compile(
     r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"

@@ -6,7 +6,6 @@ Sentences are quoted as they are; only narrated, complete ones that stand once i
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 
 from longdata.documents import Span
@@ -18,14 +17,6 @@ from longqa.spreading import spread
 from longqa.view import View
 
 _APART = 0.12  # of the view: two events this near to each other make a dull question
-# Sentences that lean on the one before say little when quoted alone.
-_LEANING = re.compile(
-    r"(?:It|This|That|These|Those|Such|So|Thus|Then|But|And|Or|Nor|Yet|For|Here|There|However|Where|"
-    r"Therefore|Hence|Moreover|Also|Otherwise|Nevertheless|Yes|No|He|She|They|His|Her|Their|Its)"
-    r"(?![\w’'-])"
-)
-# Two sentences run together (“… kernel w. The operation …”), addresses.
-_MUDDLED = re.compile(r"(?:\b[a-z]|[a-z]{4}|\d|\))\. [A-Z]|@|://|\bwww\.")
 
 
 def order(view: View, rng: random.Random) -> Iterator[Question]:
@@ -107,11 +98,5 @@ def what_follows(view: View, rng: random.Random) -> Iterator[Question]:
 
 
 def telling(view: View) -> list[Sentence]:
-    """Plain sentences that mean something by themselves."""
-    return [
-        s
-        for s in view.plain
-        if s.end - s.start >= 60
-        and not _LEANING.match(view.quote(s))
-        and not _MUDDLED.search(view.quote(s))
-    ]
+    """Plain sentences of the view that mean something by themselves."""
+    return [s for s in view.sentences if s in view.reading.telling]
