@@ -212,6 +212,17 @@ class Reading:
                     found.append(s)
         return frozenset(found)
 
+    @cached_property
+    def telling(self) -> frozenset[Sentence]:
+        """Plain sentences that mean something when quoted alone."""
+        return frozenset(
+            s
+            for s in self.plain
+            if s.end - s.start >= 60
+            and not _LEANING.match(text := self.text(s))
+            and not _MUDDLED.search(text)
+        )
+
     def is_complete(self, sentence: Sentence) -> bool:
         """Whether a sentence starts and ends as one and leaves no quotation or bracket open."""
         if sentence.end - sentence.start > _MAX_SENTENCE:
@@ -222,6 +233,14 @@ class Reading:
 
 _CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ]\w*(?![\w-])")
 _ANY_WORD = re.compile(r"\w+")
+# Sentences that lean on the one before say little when quoted alone.
+_LEANING = re.compile(
+    r"(?:It|This|That|These|Those|Such|So|Thus|Then|But|And|Or|Nor|Yet|For|Here|There|However|Where|"
+    r"Therefore|Hence|Moreover|Also|Otherwise|Nevertheless|Yes|No|He|She|They|His|Her|Their|Its)"
+    r"(?![\w’'-])"
+)
+# Two sentences run together (“… kernel w. The operation …”), addresses.
+_MUDDLED = re.compile(r"(?:\b[a-z]{1,2}|[a-z]{4}|Hz|\d|\))\. [A-Z]|@|://|\bwww\.")
 # One sentence with a capital first and a full stop last, no quotation marks, no markup, no list.
 _PLAIN = re.compile(r"[A-Z][^\"“”«»\n\[\]{}|<>\\*_=#~^$]*[a-zà-ÿ0-9)’%][.!?]")
 _COMPLETE = re.compile(r"[\"“‘'(]?[A-Z][^\n\[\]{}|<>\\*_=#~^]*[.!?…][\"”’')]*")

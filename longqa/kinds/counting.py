@@ -13,6 +13,7 @@ from longqa.kinds.scholarly import all_abbreviations_in
 from longqa.names import TITLES, Person
 from longqa.phrasings import ask
 from longqa.records import Question
+from longqa.spreading import spread
 from longqa.view import View
 
 _MOST_LISTED = 40
@@ -91,10 +92,8 @@ def last_mention(view: View, rng: random.Random) -> Iterator[Question]:
 def _mention(
     view: View, rng: random.Random, kind: str, pick: Callable[[list[int]], int]
 ) -> Iterator[Question]:
-    pool = terms(view)
-    rng.shuffle(pool)
-    for term, places in pool:
-        at = pick(places)
+    pool = [(term, pick(places)) for term, places in terms(view)]
+    for term, at in spread(pool, depth=lambda p: view.depth(p[1]), rng=rng):
         sentence = view.reading.sentence_at(at)
         if sentence is None or sentence.start < view.start or sentence.end > view.end:
             continue

@@ -76,9 +76,15 @@ def speaker(view: View, rng: random.Random) -> Iterator[Question]:
             kind="speaker",
             about=line,
             text=ask("speaker", rng, quote=line),
-            answer=_full_stop(person.name),
+            answer=_full_stop(_called(said["name"] or said["name2"], person)),
             evidence=(Span(start=offset, end=end),),
         )
+
+
+def _called(written: str, person: Person) -> str:
+    """The person's fullest name if it holds all that is written, else what is written."""
+    words = set(written.replace(".", "").split())
+    return person.name if words <= set(person.name.replace(".", "").split()) else written
 
 
 def _is_attribution(end: str, said: re.Match[str]) -> bool:
