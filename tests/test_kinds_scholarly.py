@@ -208,6 +208,7 @@ def test_statement_and_entry_are_both_shown() -> None:
         f"{CLAIM} [1] and again [2].",
         f"{CLAIM} [1, 2].",
         f"{CLAIM} [1]–[2].",
+        f"{CLAIM} [1] [sic].",
         f"{CLAIM} [1] (Smith, 2019).",
         f"{CLAIM} [7].",
         f"{CLAIM} (Jones, 2001).",
