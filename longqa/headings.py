@@ -14,6 +14,7 @@ _ROMAN = re.compile(r"[IVXLCDM]+")
 _ORDINAL = re.compile(
     r"(?i)(?:last|first|second|third|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th)"
 )
+_INNER = str.maketrans("“”", "‘’")  # quotation marks inside quotation marks
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -24,7 +25,7 @@ def part_name(section: Section) -> str:
 
 def label(section: Section) -> str:
     """A section's name in a sentence, without its heading's typography."""
-    title = section.title.strip().rstrip(".")
+    title = section.title.strip().rstrip(".").translate(_INNER)
     number = _number(section)
     if number and title:
         return f"{part_name(section).capitalize()} {number}, “{title}”"

@@ -49,6 +49,7 @@ def in_two_parts(first: str, second: str, numbers: tuple[str, str] = ("I", "II")
         ("FIRST", "", "chapter", "Chapter the First"),
         ("LAST", "The End", "chapter", "Chapter the Last, “The End”"),
         ("XIV", "", "chapter", "Chapter XIV"),
+        ("VII", "The “Dawn” Sinks", "chapter", "Chapter VII, “The ‘Dawn’ Sinks”"),
         ("A", "Proofs", "appendix", "Section A, “Proofs”"),
     ],
 )

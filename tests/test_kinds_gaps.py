@@ -98,6 +98,7 @@ def test_a_quantity_is_asked_with_its_unit(sentence: str, cloze: str, expected: 
         "Odile walked between five and six miles",
         "Odile walked 5–10 miles",
         "Odile walked 5-10 miles",
+        "Odile looked at these two men",
         "Odile saw ice at −10 degrees",
         "Odile walked from 5 to 10 miles",
         "Odile walked two, three miles",

@@ -51,7 +51,7 @@ _QUANTITY = re.compile(
 _LABEL_BEFORE = re.compile(
     r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"
     r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
-    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he|[×x*±+/]|"
+    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he(?:se)?|[Tt]hose|[×x*±+/]|"
     rf"\b(?:{_ONES}|\d+),) $"
 )
 _DIGIT = re.compile(r"\d")
