@@ -51,8 +51,8 @@ _QUANTITY = re.compile(
 _LABEL_BEFORE = re.compile(
     r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"
     r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
-    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he(?:se)?|[Tt]hose|[×x*±+/]|"
-    rf"\b(?:{_ONES}|\d+),) $"
+    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he(?:se)?|[Tt]hose|"
+    rf"[×x*±+/]|\b(?:{_ONES}|\d+),) $"
 )
 _DIGIT = re.compile(r"\d")
 _RANGE_AFTER = re.compile(r" (?:or|to) ")
