@@ -12,7 +12,8 @@ from longdata.documents import Document, Section
 
 _ROMAN = re.compile(r"[IVXLCDM]+")
 _ORDINAL = re.compile(
-    r"(?i)(?:last|first|second|third|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th)"
+    r"(?i)(?:(?:twenty|thirty|forty|fifty|sixty)-)?(?:last|first|second|third|"
+    r"(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf|\w+teen|twentie|thirtie|fortie|fiftie)th)"
 )
 _INNER = str.maketrans("“”", "‘’")  # quotation marks inside quotation marks
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -52,7 +53,7 @@ def _number(section: Section) -> str:
     number = section.number.strip().rstrip(".")
     if _ORDINAL.fullmatch(number):
         return f"the {number.capitalize()}"
-    if number.isalpha() and len(number) > 1 and not _ROMAN.fullmatch(number):
+    if number.replace("-", "").isalpha() and len(number) > 1 and not _ROMAN.fullmatch(number):
         return number.capitalize()
     return number
 

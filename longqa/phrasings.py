@@ -71,11 +71,11 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
     ),
     "place.chapter": (
         "In which chapter does this sentence stand? “{sentence}”",
-        "“{sentence}” In which chapter does the text say so?",
+        "“{sentence}” In which chapter of the text does this stand?",
     ),
     "place.section": (
         "In which section does this sentence stand? “{sentence}”",
-        "“{sentence}” Which section of the text says so?",
+        "“{sentence}” In which section of the text does this stand?",
     ),
     "characters": (
         "Which {count} characters are mentioned by name most often in the text? Begin with the "

@@ -221,6 +221,7 @@ class Reading:
             if s.end - s.start >= 60
             and not _LEANING.match(text := self.text(s))
             and not _MUDDLED.search(text)
+            and not _RUN_TOGETHER.search(text)
         )
 
     def is_complete(self, sentence: Sentence) -> bool:
@@ -228,10 +229,13 @@ class Reading:
         if sentence.end - sentence.start > _MAX_SENTENCE:
             return False
         text = self.text(sentence)
+        if _RUN_TOGETHER.search(text) or len(_SMALL_WORD.findall(text)) < 3:
+            return False  # two sentences in one, or an address: no sentence at all
         return _COMPLETE.fullmatch(text) is not None and is_balanced(text)
 
 
-_CAPITAL = re.compile(r"(?<![\w-])[A-ZÀ-Þ]\w*(?![\w-])")
+_SMALL_WORD = re.compile(r"\b[a-z]{2,}\b")
+_CAPITAL = re.compile(r"(?<!\w)(?<!\w-)[A-ZÀ-Þ]\w*(?!\w)(?!-\w)")
 _ANY_WORD = re.compile(r"\w+")
 # Sentences that lean on the one before say little when quoted alone.
 _LEANING = re.compile(
@@ -241,6 +245,9 @@ _LEANING = re.compile(
 )
 # Two sentences run together (“… kernel w. The operation …”), addresses.
 _MUDDLED = re.compile(r"(?:\b[a-z]{1,2}|[a-z]{4}|Hz|\d|\))\. [A-Z]|@|://|\bwww\.")
+_RUN_TOGETHER = re.compile(
+    r"\b[A-Z]\. (?:One|The|This|In|It|We|For|An|If|As|To) [a-z]|[a-z]{3}(?<!etc)(?<!viz)\. [a-z]"
+)
 # One sentence with a capital first and a full stop last, no quotation marks, no markup, no list.
 _PLAIN = re.compile(r"[A-Z][^\"“”«»\n\[\]{}|<>\\*_=#~^$]*[a-zà-ÿ0-9)’%][.!?]")
 _COMPLETE = re.compile(r"[\"“‘'(]?[A-Z][^\n\[\]{}|<>\\*_=#~^]*[.!?…][\"”’')]*")

@@ -36,6 +36,10 @@ class Recipe:
         """Whether `kinds` names counts, not only kinds."""
         return any(count is not None for count in self.kinds.values())
 
+    @property
+    def _kinds_as_typed(self) -> str:
+        return ",".join(k if n is None else f"{k}={n}" for k, n in self.kinds.items())
+
     def __post_init__(self) -> None:
         if not self.ctx or any(ctx < SMALLEST_CTX for ctx in self.ctx):
             raise UserError(
@@ -47,10 +51,13 @@ class Recipe:
                 f"got --ctx {','.join(map(str, self.ctx))}; allowed: each length once, "
                 "smallest first; fix: sort them"
             )
-        if self.shares and (len(self.shares) != len(self.ctx) or min(self.shares) <= 0):
+        if self.shares and (
+            len(self.shares) != len(self.ctx)
+            or not all(0 < share < float("inf") for share in self.shares)
+        ):
             raise UserError(
-                f"got {len(self.shares)} shares for {len(self.ctx)} lengths; allowed: one positive "
-                "number per length; fix: --ctx 8192,16384 --ctx-shares 2,1"
+                f"got shares {','.join(map(str, self.shares))} for {len(self.ctx)} lengths; "
+                "allowed: one positive number per length; fix: --ctx 8192,16384 --ctx-shares 2,1"
             )
         if self.per_document < 1:
             raise UserError(
@@ -65,7 +72,7 @@ class Recipe:
         exact = [count for count in self.kinds.values() if count is not None]
         if exact and (len(exact) != len(self.kinds) or min(exact) < 1):
             raise UserError(
-                "got --kinds with counts for some kinds only, or a count below 1; allowed: names "
+                f"got --kinds {self._kinds_as_typed}; allowed: names "
                 "alone, or name=count for every one; fix: --kinds speaker=4,order=2"
             )
 

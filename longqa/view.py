@@ -21,7 +21,7 @@ from longqa.names import Person
 from longqa.reading import Reading, Sentence
 from longqa.records import Material
 
-_JOINED = re.compile(r"([A-ZÀ-Þ][^\W_]*)(?=[_-])|(?<=[_-])([A-ZÀ-Þ][^\W_]*)")
+_JOINED = re.compile(r"([A-ZÀ-Þ][^\W_]*)(?=-\w|_)|(?:(?<=\w-)|(?<=_))([A-ZÀ-Þ][^\W_]*)")
 
 
 class View:
@@ -98,7 +98,7 @@ class View:
 
     @cached_property
     def _joined(self) -> frozenset[str]:
-        """Words beside a hyphen or underscore: is “Fogg” counted in “Fogg-like”, “Fogg--who”?"""
+        """Words beside a hyphen or underscore: is “Fogg” counted in “Fogg-like”?"""
         return frozenset(w for pair in _JOINED.findall(self.text) for w in pair if w)
 
     def chapter_at(self, offset: int) -> Section | None:

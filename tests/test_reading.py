@@ -61,6 +61,26 @@ def test_a_spoken_sentence_without_its_marks_is_not_plain() -> None:
     assert plain == {"The keeper went slowly up the stairs to his lamp."}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Biophysics Program, Stanford University, Stanford, CA 1.17.",
+        "They could be found after a change in R. One of the figures, however, could not be found.",
+        "The products become sums. which are much more efficient to compute on any machine.",
+    ],
+)
+def test_addresses_and_sentences_run_together_are_not_complete(text: str) -> None:
+    reading = reading_of(text)
+    assert not any(
+        reading.is_complete(s) and s.end - s.start == len(text) for s in reading.sentences
+    )
+
+
+def test_a_spoken_sentence_is_complete() -> None:
+    reading = reading_of("“There is nobody here,” said Mr. J. Holmes, “but you and I.”")
+    assert reading.is_complete(reading.sentences[0])
+
+
 @pytest.mark.parametrize("text", ["“open", "(open", '"open', "closed)"])
 def test_open_quotations_and_brackets_are_unbalanced(text: str) -> None:
     assert not is_balanced(text)

@@ -204,8 +204,8 @@ def document_id(title: str, text: str) -> str:
 
 def normal_form(text: str, *, keep_lines: bool = False) -> str:
     """NFC, no control characters but line ends, white space folded (per line with `keep_lines`)."""
-    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    text = _INVISIBLE.sub("", text)
+    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = unicodedata.normalize("NFC", text)  # after: a soft hyphen can stand before an accent
     if not keep_lines:
         return " ".join(text.split())
     lines = [line.replace("\t", "    ").rstrip() for line in text.split("\n")]

@@ -51,11 +51,12 @@ _QUANTITY = re.compile(
 _LABEL_BEFORE = re.compile(
     r"(?:Fig(?:ure|s?\.)?|Tables?|Sections?|Chapters?|Eq(?:uation|s?\.)?|Algorithm|Listing|"
     r"Appendix|Theorem|Lemma|page|version|No\.|number|\bor|\bto|\band|between|–|—|\bsome|another|"
-    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|\bas|[Tt]he(?:se)?|[Tt]hose|"
-    rf"[×x*±+/]|\b(?:{_ONES}|\d+),) $"
+    r"[Tt]he last|\bone|couple of|\bfew|several|\bhalf|\bhalf a|many|good|full|\bas|[Tt]he(?:se)?|"
+    rf"[Tt]hose|[×x*±+/]|\b(?:{_ONES}|\d+),) $"
 )
 _DIGIT = re.compile(r"\d")
 _RANGE_AFTER = re.compile(r" (?:or|to) ")
+_BARE_HUNDRED = re.compile(r"(?:hundred|thousand|million|dozen)\b")  # of “a good hundred”
 _AND_A_HALF = re.compile(r" and (?:a |one |three )?(?:half|quarters?)\b")
 
 
@@ -94,7 +95,7 @@ def _find_quantity(text: str) -> _Found | None:
             continue
         if match.start() == 0 or text.count(match["number"]) != 1:
             continue
-        if _AND_A_HALF.match(text, match.end()):
+        if _AND_A_HALF.match(text, match.end()) or _BARE_HUNDRED.match(match["number"]):
             continue
         return (match[0], *match.span("number"))
     return None
