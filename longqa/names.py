@@ -92,13 +92,15 @@ _NEVER = frozenset(
 class Person:
     """One person: `name` is the fullest common form; offsets are characters of the text, sorted.
 
-    `doubtful` holds mentions that may mean this person or another of the same surname.
+    `doubtful` holds mentions that may mean this person or another of the same surname. Without
+    `vouched` the name is not known to be a person's: no answer, but a rival in every count.
     """
 
     name: str
     forms: tuple[str, ...]
     mentions: tuple[int, ...]
     doubtful: tuple[int, ...]
+    vouched: bool = True
 
     def count(self, start: int, end: int) -> tuple[int, int]:
         """(least, most) number of mentions in text[start:end]."""
@@ -125,7 +127,7 @@ class _Form:
 
 
 def find_people(text: str, *, least_mentions: int = 4) -> tuple[Person, ...]:
-    """All people mentioned at least `least_mentions` times, most mentioned first."""
+    """All who are mentioned at least `least_mentions` times and may be people, most first."""
     small = Counter(_LOWER.findall(text))
     seen = _collect(text, small)
     mentions = seen.mentions
@@ -147,7 +149,7 @@ def find_people(text: str, *, least_mentions: int = 4) -> tuple[Person, ...]:
         evidence = sum(seen.vouched[f] + len(mentions[f]) * bool(f.title) for f in forms)
         places = sum(seen.in_places[f] for f in forms)
         owned = sum(seen.after_of[f] for f in forms)
-        if total < least_mentions or evidence < max(3, 0.04 * total):
+        if total + len(doubtful) < least_mentions:
             continue
         if places > 0.08 * total and places > 0.5 * evidence:
             continue
@@ -159,6 +161,7 @@ def find_people(text: str, *, least_mentions: int = 4) -> tuple[Person, ...]:
                 forms=tuple(sorted({form.written for form in forms})),
                 mentions=tuple(sorted(sure)),
                 doubtful=tuple(sorted(doubtful)),
+                vouched=total >= least_mentions and evidence >= max(3, 0.04 * total),
             )
         )
     return tuple(sorted(kept, key=lambda p: (-len(p.mentions), p.name)))
@@ -278,7 +281,12 @@ def _split(
     givens = [key for key in own if key not in _MARRIED]
     shared: list[_Form] = []
     if len(givens) > 1:
-        shared = men + misses + bare
+        named = sum(len(mentions[form]) for given in givens for form in own[given])
+        if sum(len(mentions[form]) for form in bare) > 3 * named:
+            own["bare"] = bare  # a name that is hardly ever explained is one person's
+            shared = men + misses
+        else:
+            shared = men + misses + bare
     elif men and misses:
         own["he"], own["she"] = men, misses
         # “Mr. Hall”, “Miss Hall”, “Hall”: the bare surname is the man's, if nobody has a given name

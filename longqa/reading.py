@@ -242,6 +242,7 @@ _LEANING = re.compile(
     r"(?:It|This|That|These|Those|Such|So|Thus|Then|But|And|Or|Nor|Yet|For|Here|There|However|Where|"
     r"Therefore|Hence|Moreover|Also|Otherwise|Nevertheless|Yes|No|He|She|They|His|Her|Their|Its)"
     r"(?![\w’'-])"
+    r"|[A-Z][a-z]+ing\b[^,]*$"  # no sentence: “Leading to a famous rule of thumb.”
 )
 # Two sentences run together (“… kernel w. The operation …”), addresses.
 _MUDDLED = re.compile(r"(?:\b[a-z]{1,2}|[a-z]{4}|Hz|\d|\))\. [A-Z]|@|://|\bwww\.")

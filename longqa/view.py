@@ -73,6 +73,11 @@ class View:
     @cached_property
     def people(self) -> list[tuple[Person, int, int]]:
         """People mentioned inside: (person, least, most mentions), by least mentions."""
+        return [row for row in self.rivals if row[0].vouched]
+
+    @cached_property
+    def rivals(self) -> list[tuple[Person, int, int]]:
+        """The same with names that may be people's: nobody leads who does not lead them too."""
         counted = [(p, *p.count(self.start, self.end)) for p in self.everyone]
         present = [(p, least, most) for p, least, most in counted if most]
         return sorted(present, key=lambda row: (-row[1], row[0].name))

@@ -42,7 +42,7 @@ _GOES_ON = re.compile(r"[^.!?“\"]*[,;:—-]+ ?[“\"]|[^.!?“\"]*$|[^“\"]{0
 
 def speaker(view: View, rng: random.Random) -> Iterator[Question]:
     """Who says a quoted line: the attribution stands right behind the closing quotation mark."""
-    names = {form: person for person in view.everyone for form in person.forms}
+    names = {form: person for person in view.everyone if person.vouched for form in person.forms}
     found = []
     for paragraph in view.paragraphs:
         text = view.quote(paragraph)
@@ -124,7 +124,8 @@ def characters(view: View, rng: random.Random) -> Iterator[Question]:
         if len(rows) < count + 1:
             continue
         top = rows[:count]
-        rivals = [most for person, _, most in rows if all(person is not p for p, _, _ in top)]
+        others = [row for row in view.rivals if all(row[0] is not person for person, _, _ in top)]
+        rivals = [most for _, _, most in others]
         clear = all(
             low >= 1.2 * high + 1
             for (_, low, _), high in zip(
@@ -164,10 +165,11 @@ def companions(view: View, rng: random.Random) -> Iterator[Question]:
     where: dict[int, set[int]] = {}  # index of the person -> paragraphs
     doubt: dict[int, set[int]] = {}
     people = [person for person, _, _ in view.people]
+    people += [person for person, _, _ in view.rivals if not person.vouched]
     for index, person in enumerate(people):
         where[index] = _paragraphs(view, starts, person.mentions)
         doubt[index] = where[index] | _paragraphs(view, starts, person.doubtful)
-    subjects = [i for i in range(min(12, len(people))) if len(where[i]) >= 6]
+    subjects = [i for i in range(min(12, len(view.people))) if len(where[i]) >= 6]
     rng.shuffle(subjects)
     for subject in subjects:
         sure = {i: len(where[subject] & where[i]) for i in where if i != subject}
@@ -175,6 +177,8 @@ def companions(view: View, rng: random.Random) -> Iterator[Question]:
         if not sure:
             continue
         best = max(sure, key=lambda i: (sure[i], people[i].name))
+        if not people[best].vouched:
+            continue
         others = [most[i] for i in most if i != best]
         if sure[best] < 4 or (others and sure[best] < 1.4 * max(others) + 1):
             continue
