@@ -20,7 +20,7 @@ from typing import Any
 from longqa.dataset import read_rows
 from longqa.markdown import plain
 
-CHARACTERS_SHOWN = 700
+CHARACTERS_SHOWN = 420
 
 
 def draw(rows: Any, size: int, seed: int) -> list[dict[str, Any]]:

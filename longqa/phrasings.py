@@ -26,8 +26,8 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
     ),
     "outline": (
         "The section headings have been left out of this text. Write an outline: one heading for "
-        "each of its {count} sections, in order.",
-        "Give each of the {count} sections of this text a heading; the headings have been left "
+        "each of its {count} {part}s, in order.",
+        "Give each of the {count} {part}s of this text a heading; the headings have been left "
         "out. List them in order.",
     ),
     "chapter_titles": (
@@ -69,13 +69,9 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Which of these two comes first in the text?\n(A) “{a}”\n(B) “{b}”",
         "Two sentences from the text:\n(A) “{a}”\n(B) “{b}”\nWhich one stands earlier?",
     ),
-    "place.chapter": (
-        "In which chapter does this sentence stand? “{sentence}”",
-        "“{sentence}” In which chapter of the text does this stand?",
-    ),
-    "place.section": (
-        "In which section does this sentence stand? “{sentence}”",
-        "“{sentence}” In which section of the text does this stand?",
+    "place": (
+        "In which {part} does this sentence stand? “{sentence}”",
+        "“{sentence}” In which {part} of the text does this stand?",
     ),
     "characters": (
         "Which {count} characters are mentioned by name most often in the text? Begin with the "

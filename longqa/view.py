@@ -66,6 +66,15 @@ class View:
         ]
 
     @cached_property
+    def part(self) -> str:
+        """What a question calls one of `chapters`: "chapter", "section" or "main section"."""
+        if not self.chapters or self.chapters[0].kind == "chapter":
+            return "chapter"
+        level = self.chapters[0].level
+        inside = (s for s in self.document.sections if self.start <= s.start < self.end)
+        return "main section" if any(s.level > level for s in inside) else "section"
+
+    @cached_property
     def captions(self) -> list[Caption]:
         """Captions wholly inside."""
         return [c for c in self.document.captions if self.start <= c.start and c.end <= self.end]

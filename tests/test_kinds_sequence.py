@@ -179,3 +179,22 @@ def test_ordinary_narration_is_quoted() -> None:
 def test_a_line_of_dialogue_between_two_sentences_is_not_skipped_over() -> None:
     for question in what_follows(view_of(story()), random.Random(0)):
         assert "“" not in question.about + question.answer
+
+
+def test_a_section_with_subsections_around_is_called_a_main_section() -> None:
+    flat = next(place(view_of(paper()), random.Random(0)))
+    assert "main section" not in flat.text and "section" in flat.text
+    sub = {"role": "heading", "level": 2, "number": "2.1", "title": "Details"}
+    blocks = []
+    for number in range(1, 4):
+        title = f"Part number {number}"
+        blocks.append(Block(f"{number} {title}", role="heading", number=str(number), title=title))
+        blocks.append(
+            Block(f"Sentence number {number} of this paper stands here and nowhere else at all.")
+        )
+        blocks.append(Block("2.1 Details", **sub))
+        blocks.append(
+            Block(f"Detail number {number} of this paper stands here and nowhere else at all.")
+        )
+    nested = assemble(blocks, title="T", kind="paper", source="t", sha256="0")
+    assert "main section" in next(place(view_of(nested), random.Random(0))).text

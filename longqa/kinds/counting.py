@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 from longdata.documents import Section, Span
-from longqa.headings import labels, part_name
+from longqa.headings import labels
 from longqa.kinds.scholarly import all_abbreviations_in
 from longqa.names import TITLES, Person
 from longqa.phrasings import ask
@@ -130,13 +130,10 @@ def _headings(view: View, rng: random.Random) -> Iterator[Question]:
         return
     if not all(section.title for section in sections):
         return  # bare numbers make no list worth asking for
-    parts = part_name(first) + "s"
-    if first.kind != "chapter" and len(sections) < len(inside):
-        parts = f"main {parts}"
     yield Question(
         kind="list_all",
         about="headings " + " ".join(named[s] for s in sections),
-        text=ask("list_all.headings", rng, parts=parts),
+        text=ask("list_all.headings", rng, parts=view.part + "s"),
         answer="\n".join(view.document.heading(s) for s in sections),
         evidence=tuple(
             Span(start=s.start, end=s.body).clipped(view.document.text) for s in sections
@@ -177,7 +174,7 @@ def _chapters_with(view: View, rng: random.Random) -> Iterator[Question]:
                         rng,
                         term=term,
                         what="name" if view.document.kind == "book" else "term",
-                        parts=part_name(sections[0]) + "s",
+                        parts=view.part + "s",
                     ),
                     answer=_listed([_bare(named[s]) for s in inside]),
                     evidence=tuple(Span(start=at, end=at + len(term)) for at in inside.values()),

@@ -18,7 +18,7 @@ from longqa.view import View
 
 GAP = "____"
 _MONTH = "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_DAY = r"\d{1,2}(?:st|nd|rd|th|d)?"
 _YEAR = r"(?:1[0-9]\d\d|20[0-4]\d)"
 _DATE = re.compile(
     rf"(?:the )?{_DAY}(?: day)? of {_MONTH}(?:,? {_YEAR})?"

@@ -164,7 +164,7 @@ def outline(view: View, rng: random.Random) -> Iterator[Question]:
     yield Question(
         kind="outline",
         about=" ".join(s.title for s in asked),
-        text=ask("outline", rng, count=len(asked)),
+        text=ask("outline", rng, count=len(asked), part=view.part),
         answer="\n".join(f"{i}. {s.title}" for i, s in enumerate(asked, 1)),
         evidence=_beginnings(view, asked),
         cuts=cuts,

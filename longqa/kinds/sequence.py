@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 
 from longdata.documents import Span
-from longqa.headings import labels, part_name
+from longqa.headings import labels
 from longqa.phrasings import ask
 from longqa.reading import Sentence
 from longqa.records import Question
@@ -68,7 +68,7 @@ def place(view: View, rng: random.Random) -> Iterator[Question]:
         yield Question(
             kind="place",
             about=view.quote(sentence),
-            text=ask(f"place.{part_name(chapter)}", rng, sentence=view.quote(sentence)),
+            text=ask("place", rng, part=view.part, sentence=view.quote(sentence)),
             answer=f"In {named[chapter]}.",
             evidence=(
                 Span(start=chapter.start, end=chapter.body).clipped(view.document.text),
