@@ -106,7 +106,7 @@ KINDS: dict[str, Kind] = {
     ),
     "list_all": Kind(
         basis="needs the whole context",
-        asks="all of a kind: chapters, sections, works, abbreviations",
+        asks="all of a kind: headings, chapters with a name, abbreviations",
         of=ALL,
         weight=2,
     ),
