@@ -97,13 +97,13 @@ def build(order: Order, progress: Progress) -> Built:
         skips += work.skips
 
         timing["write"] = time.monotonic()
-        progress.phase("writing the dataset")
         documents, same = _without_near_duplicates(work.documents(sources))
         for skip in same:
             progress.left_out(skip)
         used = [document for document in documents if document.said.num_examples]
         if not used:
             raise _nothing(documents, skips)
+        progress.phase("writing the dataset")
         ids = [document.said.id for document in used]
         split_of = assign_splits(
             dict(zip(ids, ids, strict=True)), seed=order.recipe.seed, shares=order.shares

@@ -39,8 +39,9 @@ _GITIGNORE = "*\n"  # a dataset folder may be a clone of a Hub repository
 class Folder:
     """An output folder that this process alone may write to, until the block ends."""
 
-    def __init__(self, path: Path, lock: IO[str]) -> None:
+    def __init__(self, path: Path, lock: IO[str], *, is_new: bool = False) -> None:
         self.path = path
+        self._is_new = is_new
         self.units = path / WORK / "units"
         self._lock = lock
 
@@ -64,8 +65,9 @@ class Folder:
                     "allowed: a folder that is new, empty or of an earlier build; "
                     "fix: choose another name"
                 )
+            is_new = not path.exists()
             (path / WORK).mkdir(parents=True, exist_ok=True)
-            folder = cls(path, _locked(path))
+            folder = cls(path, _locked(path), is_new=is_new)
         except OSError as error:
             raise cannot_write(path, error) from error
         try:
@@ -86,7 +88,15 @@ class Folder:
     ) -> None:
         with contextlib.suppress(OSError):  # of a disk that is full or gone: the next claim does it
             remove_parts(self.units)
+            if self._is_new and not any(self.units.iterdir()):
+                self._remove_if_nothing_came_of_it()
         self._lock.close()
+
+    def _remove_if_nothing_came_of_it(self) -> None:
+        """A folder made for a build that used no source leaves with it."""
+        if all(entry.name == WORK for entry in self.path.iterdir()):
+            shutil.rmtree(self.path / WORK)
+            self.path.rmdir()
 
     def keep_units(self, names: set[str]) -> int:
         """Remove all units but these; the number removed."""

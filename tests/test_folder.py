@@ -227,3 +227,25 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
     publish(tmp_path / "link", "first")
     assert (tmp_path / "link").is_symlink()
     assert read(tmp_path / "real") == {"first"}
+
+
+def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with Folder.claim(out):
+        pass
+    assert not out.exists()
+
+
+def test_an_empty_folder_of_the_users_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with Folder.claim(out):
+        pass
+    assert out.is_dir()
+
+
+def test_finished_work_keeps_a_new_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with Folder.claim(out) as folder:
+        (folder.units / "unit.arrow").write_bytes(b"work")
+    assert (out / ".work" / "units" / "unit.arrow").is_file()

@@ -72,6 +72,15 @@ def test_what_is_no_document_is_said_with_its_reason(here: Path) -> None:
     assert not any(item.is_loss for item in found if isinstance(item, Skip))
 
 
+def test_a_dataset_built_inside_the_sources_is_not_read_as_a_source(here: Path) -> None:
+    for name in ("a.txt", "out/build.json", "out/data/train.parquet", "out/report.html"):
+        write(here / "in" / name)
+    write(here / "in" / "data" / "b.txt")  # a folder of that name alone is no dataset
+    found = list(discover(["in"]))
+    assert names(found) == ["in/a.txt", "in/data/b.txt"]
+    assert skips(found) == {"in/out": ("not a document", "a dataset that was built")}
+
+
 def test_a_file_named_by_the_user_is_tried_whatever_its_name(here: Path) -> None:
     write(here / "README.md")
     write(here / "story")

@@ -166,9 +166,16 @@ def _tree(folder: Path) -> list[tuple[Path | str, str]]:
                 entries.append((path, below))
             elif name.startswith("."):
                 entries.append(("hidden: a folder", below))
+            elif _is_dataset(path):
+                entries.append(("not a document: a dataset that was built", below))
             else:
                 waiting.append((path, below, above | {here}))
     return sorted(entries, key=lambda entry: entry[1])
+
+
+def _is_dataset(folder: Path) -> bool:
+    """Whether a build wrote this folder: an output inside the sources is not read as a source."""
+    return (folder / "build.json").is_file() and (folder / "data").is_dir()
 
 
 def _is_folder(path: Path) -> bool:
