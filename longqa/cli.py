@@ -256,6 +256,33 @@ def inspect(
 
 
 @app.command(
+    short_help="Show what is read from documents.",
+    epilog=_examples(
+        "longqa read paper.pdf", "longqa read books/ --dropped", "longqa read paper.tex --text"
+    ),
+)
+def read(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="As for longqa build.", show_default=False),
+    ],
+    dropped: Annotated[
+        bool, typer.Option("--dropped", help="List every piece that was left out.")
+    ] = False,
+    text: Annotated[bool, typer.Option("--text", help="Print the whole text.")] = False,
+    text_column: Annotated[
+        str, typer.Option(metavar="NAME", help="The text column of .jsonl and .parquet files.")
+    ] = "text",
+) -> None:
+    """Show what a build would read: facts, outline, and what was left out, without building."""
+    from longqa.preview import preview
+
+    lines = preview(sources, text_column=text_column, show_dropped=dropped, show_text=text)
+    for line in lines:
+        typer.echo(line)
+
+
+@app.command(
     short_help="List the kinds of questions.",
     epilog=_examples("longqa kinds", "longqa build books/ --out qa --kinds speaker,order,place"),
 )

@@ -64,6 +64,7 @@ _NOT_IN_UNITS = frozenset(
         "longqa/order.py",
         "longqa/overview.py",
         "longqa/pieces.py",
+        "longqa/preview.py",
         "longqa/progress.py",
         "longqa/report.py",
         "longqa/report_overview.py",

@@ -56,7 +56,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
     assert min(seconds) < 2  # 0.15 s on an idle machine; the promise is 0.5 s
 
 
-@pytest.mark.parametrize("command", [[], ["build"], ["inspect"], ["kinds"]])
+@pytest.mark.parametrize("command", [[], ["build"], ["inspect"], ["read"], ["kinds"]])
 def test_every_help_has_an_example_that_names_the_command(command: list[str]) -> None:
     shown = CliRunner().invoke(cli.app, [*command, "--help"])
     assert shown.exit_code == 0

@@ -91,7 +91,7 @@ def test_every_option_and_command_on_a_page_exists(page: str) -> None:
     commands = getattr(command, "commands")  # noqa: B009  # click's group, not typed here
     options = {o for c in commands.values() for p in c.params for o in p.opts} | {"--help"}
     text = (ROOT / page).read_text(encoding="utf-8")
-    for line in re.findall(r"longqa (?:build|inspect|kinds)\b[^\n`]*", text):
+    for line in re.findall(r"longqa (?:build|inspect|read|kinds)\b[^\n`]*", text):
         assert set(re.findall(r"(?<=\s)--[a-z-]+", line)) <= options, line
     for code in re.findall(r"`(--[a-z-]+)[^`]*`", text):
         assert code in options, code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from longdata.documents import Block, Document, assemble
 from longdata.errors import SourceError
 from longdata.readers import READERS, format_of, plain, read_source, suffix_of, with_facts
-from longdata.sources import Facts, Source
+from longdata.sources import Facts, Skip, Source
 
 
 def source_of(path: Path, **changes: Any) -> Source:
@@ -236,3 +237,29 @@ def test_a_document_with_another_title_has_the_id_that_title_gives(tmp_path: Pat
     assert renamed.id == hashlib.sha256(b"New\n\nSome words.").hexdigest()[:16]
     same = document()
     assert with_facts(same, source_of(tmp_path / "a.txt")) is same
+
+
+def test_a_text_beyond_any_book_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.txt"
+    with path.open("wb") as file:
+        file.write(b"A line of text.\n" * 100)
+        file.truncate(200_000_000)
+    with pytest.raises(SourceError) as refused:
+        list(read_source(Source(path=path, name="huge.txt", sha256="0")))
+    assert refused.value.reason == "too large"
+    assert "200 MB; allowed: 48" in refused.value.detail
+
+
+def test_a_row_beyond_any_book_is_left_out_and_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("longdata.readers.MAX_TEXT", 1000)
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "".join(json.dumps({"text": "A short text. " * n}) + "\n" for n in (3, 200, 4)),
+        encoding="utf-8",
+    )
+    problems: list[Skip] = []
+    found = list(read_source(Source(path=path, name="rows.jsonl", sha256="0"), problems))
+    assert len(found) == 2
+    assert [(p.name, p.reason) for p in problems] == [("rows.jsonl: document 2", "too large")]

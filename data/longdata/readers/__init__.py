@@ -47,6 +47,7 @@ READERS: dict[str, str] = {
 # Formats with many documents in a file: their readers take the list of rows left out as well.
 ROW_FORMATS = frozenset((".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"))
 
+MAX_TEXT = 48_000_000  # bytes or characters of one document: some ten times the longest novel
 _COMPRESSED = (".gz", ".zst")
 _HEAD = 4096  # bytes looked at to see what a file is
 _NO_TEXT: tuple[tuple[bytes, str], ...] = (
@@ -85,8 +86,18 @@ def read_source(source: Source, problems: list[Skip] | None = None) -> Iterator[
     """
     try:
         format = format_of(source.path)
+        if format not in (*ROW_FORMATS, ".pdf", ".epub"):
+            _must_be_readable(source.path.stat().st_size, "MB")
         documents = _documents(source, format, problems)
-        for document in documents:
+        for number, document in enumerate(documents, 1):
+            try:
+                _must_be_readable(len(document.text), "million characters")
+            except SourceError as error:
+                if format not in ROW_FORMATS or problems is None:
+                    raise
+                row = f"{source.name}: document {number}"
+                problems.append(_skip(row, error))
+                continue
             yield with_facts(document, source, of_row=format in ROW_FORMATS)
     except FileNotFoundError:
         raise SourceError("vanished", "it was there when the run began") from None
@@ -100,6 +111,22 @@ def read_source(source: Source, problems: list[Skip] | None = None) -> Iterator[
         raise SourceError("damaged", "nested too deeply") from error
     except _damage() as error:
         raise SourceError("damaged", " ".join(str(error).split())[:200]) from error
+
+
+def _must_be_readable(size: int, unit: str) -> None:
+    """One text is held in memory, several times over while it is read."""
+    if size > MAX_TEXT:
+        raise SourceError(
+            "too large",
+            f"one text of {size / 1_000_000:.0f} {unit}; allowed: {MAX_TEXT // 1_000_000}; "
+            "fix: split it, or give its parts as rows of a .jsonl",
+        )
+
+
+def _skip(name: str, error: SourceError) -> Skip:
+    from longdata.walking import Skip  # it asks for READERS
+
+    return Skip(name, error.reason, error.detail)
 
 
 def format_of(path: Path) -> str:
