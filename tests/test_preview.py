@@ -25,7 +25,8 @@ def test_what_was_left_out_is_listed_when_asked(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text(
         "<html><head><title>A page</title></head>"
-        "<body><nav>Somewhere else</nav><h1>A page</h1><p>Words of a page that stay.</p></body></html>",
+        "<body><nav>Somewhere else</nav><h1>A page</h1>"
+        "<p>Words of a page that stay.</p></body></html>",
         encoding="utf-8",
     )
     silent = list(preview([str(path)]))
