@@ -14,9 +14,8 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from longdata.tokenizers import Ruler
-
 from longdata.documents import Document
+from longdata.tokenizers import Ruler
 from longqa.prompts import CHAT_MARKUP_TOKENS, head, tail
 from longqa.reading import Reading
 from longqa.records import Material
