@@ -156,8 +156,8 @@ def test_formulas_in_code_and_code_in_formulas_survive() -> None:
 
 
 def test_links_in_html_blocks_are_reduced_to_their_text() -> None:
-    text = "<div>\nSee [issue 9](https://x.org/9) and <https://y.org>.\n</div>\n"
-    assert [b.text for b in blocks_of_markdown(text).blocks] == ["See issue 9 and https://y.org."]
+    text = "<div>\nSee [page 9](https://x.org/9) and <https://y.org>.\n</div>\n"
+    assert [b.text for b in blocks_of_markdown(text).blocks] == ["See page 9 and https://y.org."]
 
 
 @given(st.text(alphabet="ab *_`$[](){}%#-|\n<>!@^~1.", max_size=200))
