@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 from longdata.documents import Block, Document, assemble
@@ -130,3 +131,22 @@ def ruler_of(document: Document) -> Ruler:
 def room(ctx: int) -> int:
     """Tokens a context may have at most, template not yet taken off."""
     return ctx - answer_room(ctx)
+
+
+WORDS = "the sea was grey and Odile counted ninety steps before 1887 naïve 漢字 emoji😀 end".split()
+
+
+def made_document(seed: int, paragraphs: int, longest: int) -> Document:
+    """A document of random words, other scripts among them, in sections of five paragraphs."""
+    rng = random.Random(seed)
+    blocks = []
+    for index in range(paragraphs):
+        if index % 5 == 0:
+            title = f"Part {index}"
+            blocks.append(Block(title, role="heading", title=title, kind="section"))
+        sentences = [
+            " ".join(rng.choices(WORDS, k=rng.randint(3, 20))).capitalize() + "."
+            for _ in range(rng.randint(1, longest))
+        ]
+        blocks.append(Block(" ".join(sentences)))
+    return assemble(blocks, title="Made", kind="other", source="m", sha256="0")

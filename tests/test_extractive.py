@@ -8,7 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from longqa_documents import paper, story
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from longqa_documents import made_document, paper, story
 
 from longdata.documents import Block, Document, assemble
 from longdata.readers import read_source
@@ -68,6 +70,27 @@ def test_no_row_exceeds_its_budget_and_no_answer_is_cut(ctx: tuple[int, ...]) ->
                 assert example.context[evidence.start : evidence.end] == evidence.text
                 assert evidence.text == evidence.text.strip() != ""
                 assert 0 <= evidence.depth <= 1
+
+
+@settings(max_examples=20)
+@given(
+    seed=st.integers(0, 10**6),
+    paragraphs=st.integers(1, 30),
+    longest=st.integers(1, 10),
+    ctx=st.lists(st.integers(256, 4000), min_size=1, max_size=3, unique=True).map(sorted),
+)
+def test_no_row_of_any_document_exceeds_its_budget(
+    seed: int, paragraphs: int, longest: int, ctx: list[int]
+) -> None:
+    document = made_document(seed, paragraphs, longest)
+    outcome = ask(document, TOKENIZER, Recipe(ctx=tuple(ctx), per_document=30, seed=seed))
+    balanced(outcome)
+    for example in outcome.examples:
+        row = row_of(example)
+        assert row.endswith(f"Answer: {example.answer}")
+        assert TOKENIZER.count(row) + 2 == example.row_tokens
+        assert example.row_tokens + CHAT_MARKUP_TOKENS <= example.ctx
+        assert all(example.context[e.start : e.end] == e.text for e in example.evidence)
 
 
 def test_the_plan_is_met_exactly_when_the_text_offers_enough() -> None:

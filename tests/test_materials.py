@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from longqa_documents import ruler_of, story
+from longqa_documents import made_document, ruler_of, story
 
-from longdata.documents import Block, Document, assemble
+from longdata.documents import Block, assemble
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.materials import FRAME_TOKENS, answer_room, cut_materials, opening
 from longqa.prompts import tail
 from longqa.reading import Reading
 
 TOKENIZER = Tokenizer.load(None)
-WORDS = "the sea was grey and Odile counted ninety steps before 1887 naïve 漢字 emoji😀 end".split()
-
-
-def document_of(seed: int, paragraphs: int, longest: int) -> Document:
-    rng = random.Random(seed)
-    blocks = []
-    for index in range(paragraphs):
-        if index % 5 == 0:
-            title = f"Part {index}"
-            blocks.append(Block(title, role="heading", title=title, kind="section"))
-        sentences = [
-            " ".join(rng.choices(WORDS, k=rng.randint(3, 20))).capitalize() + "."
-            for _ in range(rng.randint(1, longest))
-        ]
-        blocks.append(Block(" ".join(sentences)))
-    return assemble(blocks, title="Made", kind="other", source="m", sha256="0")
 
 
 @settings(max_examples=25)
@@ -45,7 +27,7 @@ def document_of(seed: int, paragraphs: int, longest: int) -> Document:
 def test_every_material_fits_and_the_questions_are_all_dealt(
     seed: int, paragraphs: int, longest: int, ctx: list[int], questions: int
 ) -> None:
-    document = document_of(seed, paragraphs, longest)
+    document = made_document(seed, paragraphs, longest)
     reading, ruler = Reading(document), Ruler(TOKENIZER, document.text)
     shares = [float(i + 1) for i in range(len(ctx))]
     materials = cut_materials(reading, ruler, ctx=ctx, shares=shares, questions=questions)
@@ -72,7 +54,7 @@ def test_a_document_that_fits_is_kept_whole_and_once() -> None:
 
 def test_a_material_ends_at_a_section_when_one_is_near() -> None:
     paragraphs = 60
-    document = document_of(3, paragraphs, 6)
+    document = made_document(3, paragraphs, 6)
     materials = cut_materials(
         Reading(document),
         Ruler(TOKENIZER, document.text),
@@ -86,7 +68,7 @@ def test_a_material_ends_at_a_section_when_one_is_near() -> None:
 
 
 def test_the_last_material_reaches_back_instead_of_being_short() -> None:
-    document = document_of(5, 60, 6)
+    document = made_document(5, 60, 6)
     ruler = Ruler(TOKENIZER, document.text)
     materials = [
         m
@@ -100,7 +82,7 @@ def test_the_last_material_reaches_back_instead_of_being_short() -> None:
 
 
 def test_the_materials_cover_the_whole_document_when_enough_are_wanted() -> None:
-    document = document_of(7, 40, 6)
+    document = made_document(7, 40, 6)
     materials = [
         m
         for m, _ in cut_materials(
