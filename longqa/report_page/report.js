@@ -295,7 +295,8 @@ function enableSteps() {
 
 function step(by) {
   if (!shown.length) return;
-  const place = shown.indexOf(current);
+  // the address, not `current`: that follows later, and a second key may come before it
+  const place = shown.indexOf(numberOf.get(decodeURIComponent(location.hash.slice(1))));
   const wanted = place < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, place + by));
   location.hash = rows.id[shown[wanted]];
 }
