@@ -37,8 +37,8 @@ def compare(marked: list[str], outline: list[str]) -> tuple[list[str], list[str]
 
 def main(folder: Path) -> int:
     if not folder.is_dir():
-        print(f"No folder {folder}: give the folder that holds the PDFs as the argument.")
-        return 1
+        print(f"nothing measured: no folder {folder.name} here; give the one that holds the PDFs")
+        return 0 if folder == USUAL else 1  # without the real papers `make bench` goes on
     marked: dict[str, list[str]] = json.loads(MARKED.read_text(encoding="utf-8"))
     print(f"{'paper':28}{'marked':>8}{'found':>8}{'share':>8}{'wrong':>8}")
     totals = [0, 0, 0]
