@@ -6,6 +6,7 @@ import random
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from weakref import WeakKeyDictionary
 
 from longdata.documents import Section, Span
 from longqa.headings import labels
@@ -28,23 +29,32 @@ _APPARATUS = frozenset(
 _OPENS = re.compile(r"(?:^|[.!?:;]|[.!?][”\"’')]|[“\"‘'(\[]|\n)\s*$")
 
 
-def terms(view: View) -> list[tuple[str, list[int]]]:
+Terms = tuple[tuple[str, list[int]], ...]
+_FOUND: WeakKeyDictionary[View, Terms] = WeakKeyDictionary()
+
+
+def terms(view: View) -> Terms:
     """Names and technical terms with their places in the view: whole words, never in another case.
 
-    In a book the names of its people, in a paper acronyms and proper names.
+    In a book the names of its people, in a paper acronyms and proper names. Four kinds ask for
+    them, so they are found once per view.
     """
+    if view not in _FOUND:
+        _FOUND[view] = tuple(_terms(view))
+    return _FOUND[view]
+
+
+def _terms(view: View) -> Iterator[tuple[str, list[int]]]:
     if view.document.kind == "book":
         words = {word for person, _, _ in view.people if (word := distinctive(person))}
     else:
         words = {w for w in view.reading.names if _TERM.fullmatch(w) and w not in _APPARATUS}
-    found = []
     for word in sorted(words):
         places = view.occurrences(word)
         if len(places) < 3 or not view.is_only_form(word):
             continue
         if view.document.kind == "book" or _is_proper(view, places):
-            found.append((word, places))
-    return found
+            yield word, places
 
 
 def distinctive(person: Person) -> str | None:
@@ -154,7 +164,7 @@ def _chapters_with(view: View, rng: random.Random) -> Iterator[Question]:
     named = labels(sections, view.document)
     if named is None or not 3 <= len(sections) <= _MOST_LISTED:
         return
-    pool = terms(view)
+    pool = list(terms(view))
     rng.shuffle(pool)
     starts = [s.start for s in sections]
     for term, places in pool:
