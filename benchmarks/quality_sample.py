@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,14 @@ def _quoted(label: str, text: str) -> list[str]:
     ]
 
 
+def wilson(good: int, size: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927): the 95 % one for z = 1.96."""
+    share, weight = good / size, z * z / size
+    middle = (share + weight / 2) / (1 + weight)
+    half = z * math.sqrt(share * (1 - share) / size + weight / (4 * size)) / (1 + weight)
+    return middle - half, middle + half
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", type=Path, nargs="?")
@@ -86,7 +95,8 @@ def main() -> None:
     good = [row for row in sample if verdicts[row["id"]] == "ok"]
     kinds = Counter(row["question_kind"] for row in sample)
     good_kinds = Counter(row["question_kind"] for row in good)
-    print(f"**{len(good)} of {len(sample)} acceptable.**\n")
+    low, high = wilson(len(good), len(sample))
+    print(f"**{len(good)} of {len(sample)} acceptable** (95 % interval {low:.1%} to {high:.1%}).\n")
     print("| Kind | Read | Acceptable |\n| --- | ---: | ---: |")
     for kind, count in sorted(kinds.items()):
         print(f"| {kind} | {count} | {good_kinds[kind]} |")

@@ -11,7 +11,7 @@ A row counts once in `depth` whatever the number of its evidence passages: each 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,6 @@ class Statistics:
     depth: Histogram = field(default_factory=Histogram)
     depth_by_kind: dict[str, Histogram] = field(default_factory=dict)
     spread: Histogram = field(default_factory=Histogram)
-    num_evidence: int = 0
     num_without_evidence: int = 0
     num_whole: int = 0
 
@@ -130,7 +129,6 @@ class Statistics:
         self.context_tokens.add(row["context_tokens"])
         self.answer_words.add(len(row["answer"].split()))
         depths = [passage["depth"] for passage in row["evidence"]]
-        self.num_evidence += len(depths)
         self.num_without_evidence += not depths
         of_kind = self.depth_by_kind.setdefault(kind, Histogram())
         for depth in depths:
@@ -150,13 +148,6 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Statistics:
     for row in rows:
         statistics.add(row)
     return statistics
-
-
-def watch(rows: Iterable[dict[str, Any]], statistics: Statistics) -> Iterator[dict[str, Any]]:
-    """The same rows, counted as they pass: one reading serves the statistics and its consumer."""
-    for row in rows:
-        statistics.add(row)
-        yield row
 
 
 def inspect_dataset(folder: Path, console: Console) -> Statistics:

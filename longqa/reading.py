@@ -193,14 +193,6 @@ class Reading:
                 return chosen
         return tuple(sections)
 
-    def section_at(self, offset: int) -> Section | None:
-        """The main section that holds a character."""
-        starts = [s.start for s in self.main_sections]
-        index = bisect_right(starts, offset) - 1
-        if index >= 0 and offset < self.main_sections[index].end:
-            return self.main_sections[index]
-        return None
-
     @cached_property
     def plain(self) -> frozenset[Sentence]:
         """Sentences that can be quoted by themselves: narrated, complete, of ordinary length."""

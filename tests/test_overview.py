@@ -11,7 +11,7 @@ import synthetic
 from rich.console import Console
 
 from longdata.errors import UserError
-from longqa.overview import Lengths, Statistics, gather, inspect_dataset, spark, watch
+from longqa.overview import Lengths, gather, inspect_dataset, spark
 
 
 def printed(folder: Path) -> str:
@@ -37,7 +37,6 @@ def test_every_row_is_counted_once_in_every_division() -> None:
     assert (len(found.documents), found.documents_of("train")) == (8, 4)
     assert sum(found.depth.bins) == pytest.approx(48)
     assert sum(found.spread.bins) == 16  # every third row has two passages
-    assert found.num_evidence == 48 + 16
     assert found.unanswerable_share == found.by_kind["unanswerable"] / 48
 
 
@@ -81,13 +80,6 @@ def test_lengths_give_quantiles_and_buckets() -> None:
         ("longer", 1),
     ]
     assert (Lengths().quantile(0.5), Lengths().mean, Lengths().buckets()) == (0, 0, [])
-
-
-def test_watching_rows_counts_them_and_passes_them_on() -> None:
-    statistics = Statistics()
-    rows = list(synthetic.rows(2))
-    assert list(watch(rows, statistics)) == rows
-    assert statistics == gather(rows)
 
 
 def test_bars_of_text_show_even_the_smallest_value() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from longqa_documents import paper, story
+from longqa_documents import paper
 
 from longdata.documents import Block, assemble
 from longqa.reading import Reading, is_balanced
@@ -84,14 +84,6 @@ def test_a_spoken_sentence_is_complete() -> None:
 @pytest.mark.parametrize("text", ["“open", "(open", '"open', "closed)"])
 def test_open_quotations_and_brackets_are_unbalanced(text: str) -> None:
     assert not is_balanced(text)
-
-
-def test_the_section_at_an_offset_is_the_chapter_around_it() -> None:
-    document = story()
-    reading = Reading(document)
-    at = document.text.index("great lamp")
-    section = reading.section_at(at)
-    assert section is not None and section.number == "II"
 
 
 def test_other_forms_of_a_name_are_found() -> None:

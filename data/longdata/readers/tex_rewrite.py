@@ -28,7 +28,6 @@ class Prepared:
     text: str
     keys: tuple[str, ...]
     labels: tuple[str, ...]
-    has_bibliography: bool  # there is a place for a list made from .bib files
     dropped: tuple[Dropped, ...]
 
 
@@ -88,7 +87,7 @@ def prepare(text: str) -> Prepared:
     text = _inside(text, r"algorithm\*?|listing\*?", _caption_as_environment, keep=True)
     text = _known_tabulars(text)
     text, keys, labels = _references(text)
-    text, places = re.subn(
+    text = re.sub(
         r"\\(?:bibliography\s*\{[^{}]*\}|printbibliography(?:\s*\[[^\]]*\])?)",
         "" if keys else r"\n\n\\begin{longqabibliography}x\\end{longqabibliography}\n\n",
         text,
@@ -97,7 +96,6 @@ def prepare(text: str) -> Prepared:
         text=shield.down(text),
         keys=tuple(keys),
         labels=tuple(labels),
-        has_bibliography=places > 0 and not keys,
         dropped=tuple(dropped),
     )
 
