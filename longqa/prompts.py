@@ -16,11 +16,25 @@ CHAT_MARKUP_TOKENS = 32
 
 _OPENING = "The text begins.\n\n"
 _CLOSING = "\n\nThe text ends. Answer from the text alone.\n\nQuestion: "
-_NOUN: dict[DocumentKind, str] = {"book": "book", "paper": "paper", "other": "document"}
+_NOUN: dict[DocumentKind, str] = {
+    "book": "book",
+    "paper": "paper",
+    "other": "document",
+    "papers": "papers",
+}
+
+# Two papers in one context, and their titles in one: the first, this, the second.
+PAPERS_BORDER = "\n\nThe first paper ends here. The second paper begins.\n\n"
+TITLES_BORDER = "” and “"
 
 
 def head(*, title: str, author: str | None, kind: DocumentKind, is_whole: bool) -> str:
     """What stands before the context."""
+    if kind == "papers":
+        return (
+            f"Below are the two papers “{title}”. Read them, then answer the question after them."
+            f"\n\n{_OPENING}"
+        )
     what = f"the {_NOUN[kind]}" if is_whole else f"a part of the {_NOUN[kind]}"
     by = f" by {author}" if author else ""
     return (

@@ -25,7 +25,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-DocumentKind = Literal["book", "paper", "other"]
+# "papers" are two papers in one document, made for questions that compare them; no reader gives it.
+DocumentKind = Literal["book", "paper", "other", "papers"]
 SectionKind = Literal[
     "part",
     "chapter",
