@@ -62,8 +62,18 @@ class Counter:
         return self.ruler.count(parts) + FRAME_TOKENS
 
 
-def check(question: Question, material: Material, counter: Counter) -> Example | str:
-    """The example this question makes on this material, or why it makes none."""
+def check(
+    question: Question,
+    material: Material,
+    counter: Counter,
+    *,
+    generator: Generator | None = None,
+    sources: tuple[SourceRecord, ...] = (),
+) -> Example | str:
+    """The example this question makes on this material, or why it makes none.
+
+    Without `generator`, it was the offline one; without `sources`, the material's document.
+    """
     text, answer = question.text.strip(), question.answer.strip()
     if not text or not answer:
         return "empty"
@@ -111,10 +121,9 @@ def check(question: Question, material: Material, counter: Counter) -> Example |
         material_kind=material.document.kind,
         is_whole=material.is_whole,
         evidence=tuple(evidence),
-        sources=(source_record(material.document),),
-        generator=Generator(
-            backend="extractive", model=None, prompt_sha=wording_sha(question.kind)
-        ),
+        sources=sources or (source_record(material.document),),
+        generator=generator
+        or Generator(backend="extractive", model=None, prompt_sha=wording_sha(question.kind)),
         checks=CHECKS,
     )
 

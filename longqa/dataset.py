@@ -32,7 +32,15 @@ from longdata.errors import UserError
 from longqa.facts import SPLITS, SplitName
 
 # A check that was not run on a row is null there.
-CHECKS = ("evidence_exact", "answer_not_in_question", "within_budget")
+CHECKS = (
+    "evidence_exact",
+    "answer_not_in_question",
+    "within_budget",
+    "closed_book_failed",
+    "one_passage_failed",
+    "not_answered_by_text",
+    "judged_good",
+)
 
 _EVIDENCE = pa.struct(
     [("start", pa.int64()), ("end", pa.int64()), ("text", pa.string()), ("depth", pa.float64())]

@@ -39,6 +39,7 @@ def cut_materials(
     ctx: Sequence[int],
     shares: Sequence[float],
     questions: int,
+    per_material: int = QUESTIONS_PER_MATERIAL,
 ) -> list[tuple[Material, int]]:
     """Materials of all lengths, each with its number of questions; the numbers sum to `questions`.
 
@@ -64,7 +65,7 @@ def cut_materials(
         cumulative += share
         count = round(questions * cumulative / total) - given
         given += count
-        chosen = _spread(tiles, -(-count // QUESTIONS_PER_MATERIAL))
+        chosen = _spread(tiles, -(-count // per_material))
         for position, material in enumerate(chosen):
             part = count * (position + 1) // len(chosen) - count * position // len(chosen)
             result.append((material, part))

@@ -16,7 +16,11 @@ from typing import Literal
 from longdata.documents import DocumentKind
 
 Basis = Literal[
-    "written by the author", "found in the text", "needs the whole context", "not in the text"
+    "written by the author",
+    "found in the text",
+    "needs the whole context",
+    "not in the text",
+    "written by a model",
 ]
 
 BOOKS: frozenset[DocumentKind] = frozenset({"book"})

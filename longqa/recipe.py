@@ -9,10 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from longdata.errors import UserError
-from longqa.questions import KINDS
+from longqa.llm.taxonomy import MODEL_KINDS
+from longqa.questions import KINDS, Kind
 from longqa.records import Example
 
 SMALLEST_CTX = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecipe:
+    """What a language model has to do with a document's examples; where it runs is not in here."""
+
+    model: str
+    judge: str | None = None  # the model that scores, None = nobody does
+    language: str | None = None  # ISO 639-1, of the questions; None = as each document
+    temperature: float = 0.7  # of writing; everything else is asked at 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 2:
+            raise UserError(
+                f"got --temperature {self.temperature:g}; allowed: 0 to 2; fix: --temperature 0.7"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +47,12 @@ class Recipe:
     kinds: Mapping[str, int | None] = field(default_factory=dict)
     tokenizer: str | None = None  # None = the offline default
     seed: int = 0
+    model: ModelRecipe | None = None  # None = the offline generator
+
+    @property
+    def table(self) -> Mapping[str, Kind]:
+        """The kinds that this recipe's generator knows."""
+        return KINDS if self.model is None else MODEL_KINDS
 
     @property
     def exact(self) -> bool:
@@ -63,10 +86,10 @@ class Recipe:
             raise UserError(
                 f"got --per-document {self.per_document}; allowed: 1 or more; fix: leave it out"
             )
-        unknown = sorted(set(self.kinds) - set(KINDS))
+        unknown = sorted(set(self.kinds) - set(self.table))
         if unknown:
             raise UserError(
-                f"got --kinds {','.join(unknown)}; allowed: {', '.join(KINDS)}; "
+                f"got --kinds {','.join(unknown)}; allowed: {', '.join(self.table)}; "
                 "fix: take names from that list"
             )
         exact = [count for count in self.kinds.values() if count is not None]
@@ -82,7 +105,8 @@ class Outcome:
     """What one document gave. For every kind, requested = kept + sum of missing.
 
     `rejected` counts candidate questions that a check refused, by (kind, reason): they were
-    replaced by other candidates where there were any.
+    replaced by other candidates where there were any. `is_complete` is False when calls to a model
+    failed: asked again later, the document may give more.
     """
 
     examples: tuple[Example, ...]
@@ -91,3 +115,4 @@ class Outcome:
     rejected: Mapping[tuple[str, str], int]  # (kind, reason) -> candidates refused
     document_tokens: int  # of the whole document
     counted_by: str  # "pieces" or "full": how the exact counts were made (longdata.tokenizers)
+    is_complete: bool = True

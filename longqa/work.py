@@ -21,7 +21,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -38,6 +38,7 @@ from longdata.sources import Skip, Source, sha256_of
 from longqa import near_duplicates
 from longqa.dataset import CHECKS, SCHEMA
 from longqa.recipe import Outcome, Recipe
+from longqa.records import SourceRecord
 
 if TYPE_CHECKING:
     from longdata.tokenizers import Tokenizer
@@ -158,9 +159,18 @@ def work_on(
                 if tell is not None:
                     tell((documents, questions))
             for problem in problems:
-                writer.write_batch(_batch(_problem(problem, source)))
-        _must_be_unchanged(source)
+                said = {**dict.fromkeys(_UNIT.names), "problem": public_problem(problem, source)}
+                writer.write_batch(_batch(said))
+        must_be_unchanged(source)
     return path
+
+
+def write_unit(path: Path, document: Document, outcome: Outcome) -> None:
+    """A unit of one document whose questions were made elsewhere."""
+    with disk_errors(path.parent), writing(path) as part, part.open("wb") as sink:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(sink, _UNIT, options=options) as writer:
+            writer.write_batch(_batch(_entry(document, outcome)))
 
 
 def read_unit(path: Path) -> Unit | None:
@@ -194,7 +204,20 @@ def rows_of(document: WorkedDocument) -> Iterator[dict[str, Any]]:
 
 def unit_name(source: Source, recipe: Recipe, generator: str, fingerprint: str) -> str:
     """The file name of a source's unit: the same wherever the source lies, whenever it is made."""
-    decides = {
+    return _name({**source_facts(source), "generator": generator}, recipe, fingerprint)
+
+
+def document_unit_name(
+    document: str, sources: Sequence[SourceRecord], recipe: Recipe, fingerprint: str
+) -> str:
+    """The file name of a unit that holds one document, by its id and what is said of its source."""
+    decides = {"document": document, "sources": [asdict(source) for source in sources]}
+    return _name(decides, recipe, fingerprint)
+
+
+def source_facts(source: Source) -> dict[str, Any]:
+    """All that a source has to do with the documents read from it."""
+    return {
         "sha256": source.sha256,
         "name": public_name(source.name),
         "file": source.path.name,
@@ -202,8 +225,13 @@ def unit_name(source: Source, recipe: Recipe, generator: str, fingerprint: str) 
         "text_column": source.text_column,
         "facts": asdict(source.facts),
         "defaults": asdict(source.defaults),
+    }
+
+
+def _name(decides: Mapping[str, Any], recipe: Recipe, fingerprint: str) -> str:
+    decides = {
+        **decides,
         "recipe": {**asdict(recipe), "tokenizer": fingerprint},
-        "generator": generator,
         "code": code_fingerprint(),
     }
     text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
@@ -306,10 +334,10 @@ def _entry(document: Document, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _problem(problem: Skip, source: Source) -> dict[str, Any]:
+def public_problem(problem: Skip, source: Source) -> dict[str, str]:
+    """A skip without the folders of this machine."""
     name = public_name(source.name) + problem.name.removeprefix(source.name)
-    said = {"name": name, "reason": problem.reason, "detail": problem.detail}
-    return {**dict.fromkeys(_UNIT.names), "problem": said}
+    return {"name": name, "reason": problem.reason, "detail": problem.detail}
 
 
 def _batch(entry: Mapping[str, Any]) -> pa.RecordBatch:
@@ -336,7 +364,7 @@ def _open(path: Path) -> Any:
     return pa.ipc.open_file(pa.memory_map(str(path)))
 
 
-def _must_be_unchanged(source: Source) -> None:
+def must_be_unchanged(source: Source) -> None:
     """What was read is what the unit is named after."""
     try:
         same = sha256_of(source.path) == source.sha256

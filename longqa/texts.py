@@ -1,0 +1,182 @@
+"""Documents as they were read, on disk: for generators that take hours over what takes seconds.
+
+    path = read_on(source, tokenizer=None, units=Path("out/.work/units"))
+    texts = read_texts(path)
+    texts.documents[0].tokens     -> 193_412
+    texts.documents[0].load()     -> Document(…), read when it is wanted
+
+A file holds the documents of one source; its name is a hash of all that decides its content, as
+that of a unit is (longqa.work). Nothing of a document but its facts is in memory before `load`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from longdata.atomic import disk_errors, writing
+from longdata.documents import Caption, Document, Dropped, Section, Span
+from longdata.readers import read_source
+from longdata.sources import Skip, Source
+from longdata.tokenizers import Ruler
+from longqa import near_duplicates
+from longqa.work import (
+    Tell,
+    code_fingerprint,
+    load_tokenizer,
+    must_be_unchanged,
+    public_problem,
+    source_facts,
+)
+
+SUFFIX = ".texts"
+_SCHEMA = pa.schema(
+    [
+        ("problem", pa.struct([(n, pa.string()) for n in ("name", "reason", "detail")])),
+        ("facts", pa.string()),  # JSON: the document without its text and its parts
+        ("tokens", pa.int64()),
+        ("counted_by", pa.string()),
+        ("sketch", pa.binary()),
+        ("parts", pa.large_string()),  # JSON; what follows is read by `load` alone
+        ("text", pa.large_string()),
+    ]
+)
+_PARTS = ("sections", "captions", "references", "verbatim", "dropped")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptText:
+    """What is known of a document without reading its text."""
+
+    path: Path
+    batch: int
+    facts: Mapping[str, Any]  # Document's fields but text and parts
+    tokens: int
+    counted_by: str
+    sketch: near_duplicates.Hashes
+
+    @property
+    def id(self) -> str:
+        """The document's."""
+        return str(self.facts["id"])
+
+    def load(self) -> Document:
+        """The whole document."""
+        entry = _open(self.path).get_batch(self.batch).to_pylist()[0]
+        parts = json.loads(entry["parts"])
+        return Document(
+            **self.facts,
+            text=entry["text"],
+            sections=tuple(Section(**part) for part in parts["sections"]),
+            captions=tuple(Caption(**part) for part in parts["captions"]),
+            references=tuple(Span(**part) for part in parts["references"]),
+            verbatim=tuple(Span(**part) for part in parts["verbatim"]),
+            dropped=tuple(Dropped(**part) for part in parts["dropped"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """The documents of one source, in its order, and what of it could not be used."""
+
+    documents: list[KeptText]
+    problems: list[Skip]
+
+
+def read_on(
+    source: Source, *, tokenizer: str | None, units: Path, tell: Tell | None = None
+) -> Path:
+    """Read one source and keep its documents. SourceError, UserError: as longqa.work.work_on."""
+    loaded = load_tokenizer(tokenizer)
+    path = units / texts_name(source, loaded.fingerprint)
+    problems: list[Skip] = []
+    number = 0
+    with disk_errors(units), writing(path) as part, part.open("wb") as sink:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(sink, _SCHEMA, options=options) as writer:
+            for document in read_source(source, problems):
+                ruler = Ruler(loaded, document.text)
+                tokens = ruler.count([(0, len(document.text))])
+                writer.write_batch(_batch(_entry(document, tokens, ruler.exact_by)))
+                number += 1
+                if tell is not None:
+                    tell((number, 0))
+            for problem in problems:
+                said = {**dict.fromkeys(_SCHEMA.names), "problem": public_problem(problem, source)}
+                writer.write_batch(_batch(said))
+        must_be_unchanged(source)
+    return path
+
+
+def read_texts(path: Path) -> Texts | None:
+    """What a file holds; None when it is not there or damaged."""
+    wanted = list(range(_SCHEMA.names.index("parts")))
+    try:
+        reader = pa.ipc.open_file(
+            pa.memory_map(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
+        )
+        entries = [
+            (i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)
+        ]
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, IndexError):
+        path.unlink(missing_ok=True)
+        return None
+    return Texts(
+        documents=[_kept(path, i, entry) for i, entry in entries if entry["problem"] is None],
+        problems=[Skip(**entry["problem"]) for _, entry in entries if entry["problem"] is not None],
+    )
+
+
+def texts_name(source: Source, fingerprint: str) -> str:
+    """The file name for a source's documents, counted by a tokenizer."""
+    decides = {**source_facts(source), "tokenizer": fingerprint, "code": code_fingerprint()}
+    text = json.dumps(decides, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32] + SUFFIX
+
+
+def _entry(document: Document, tokens: int, counted_by: str) -> dict[str, Any]:
+    facts = {
+        name: getattr(document, name)
+        for name in Document.__slots__
+        if name not in (*_PARTS, "text")
+    }
+    parts = {name: [asdict(part) for part in getattr(document, name)] for name in _PARTS}
+    return {
+        "problem": None,
+        "facts": json.dumps(facts),
+        "tokens": tokens,
+        "counted_by": counted_by,
+        "sketch": near_duplicates.sketch(document.text).astype("<u8").tobytes(),
+        "parts": json.dumps(parts),
+        "text": document.text,
+    }
+
+
+def _batch(entry: Mapping[str, Any]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([entry], schema=_SCHEMA)
+
+
+def _kept(path: Path, batch: int, entry: dict[str, Any]) -> KeptText:
+    return KeptText(
+        path=path,
+        batch=batch,
+        facts=json.loads(entry["facts"]),
+        tokens=entry["tokens"],
+        counted_by=entry["counted_by"],
+        sketch=np.frombuffer(entry["sketch"], "<u8").astype(np.uint64),
+    )
+
+
+@lru_cache(maxsize=16)
+def _open(path: Path) -> Any:
+    return pa.ipc.open_file(pa.memory_map(str(path)))
