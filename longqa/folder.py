@@ -2,6 +2,7 @@
 
     with Folder.claim(Path("out")) as folder:         # UserError: not ours, or another build is in
         folder.units                                  -> out/.work/units
+        folder.ledger                                 -> out/.work/ledger.sqlite
         with folder.staging() as stage:               # .out.longqa-new, beside it
             write_everything(stage)
         # here stage and out have swapped their names: out holds the new dataset, whole
@@ -9,6 +10,9 @@
 A folder is ours when it has `.work/lock`, which the build that is in holds locked. Where the
 folder cannot be renamed (a mount point, the folder one stands in, a parent that may not be written)
 the dataset is staged in `.work/new` and its four parts are moved in one after the other.
+
+What a language model was paid for lies in the ledger, which is never removed, overwritten or in two
+places. Close it before `staging` ends: the folder it lies in moves away there, and it comes back.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from longdata.errors import UserError
 
 WORK = ".work"
 PARTS = ("data", "README.md", "build.json", "report.html")  # the rest of the folder is the user's
+_SIDECARS = ("-journal", "-wal", "-shm")  # of SQLite, when a writer was killed or it is being read
 _GITIGNORE = "*\n"  # a dataset folder may be a clone of a Hub repository
 
 
@@ -43,6 +48,7 @@ class Folder:
         self.path = path
         self._is_new = is_new
         self.units = path / WORK / "units"
+        self.ledger = ledger_of(path)
         self._lock = lock
 
     @classmethod
@@ -72,9 +78,11 @@ class Folder:
             raise cannot_write(path, error) from error
         try:
             folder._settle()
-        except OSError as error:
+        except BaseException as error:
             folder._lock.close()
-            raise cannot_write(path, error) from error
+            if isinstance(error, OSError):
+                raise cannot_write(path, error) from error
+            raise
         return folder
 
     def __enter__(self) -> Self:
@@ -93,8 +101,10 @@ class Folder:
         self._lock.close()
 
     def _remove_if_nothing_came_of_it(self) -> None:
-        """A folder made for a build that used no source leaves with it."""
-        if all(entry.name == WORK for entry in self.path.iterdir()):
+        """A folder made for a build that used no source, and asked nobody, leaves with it."""
+        if not _holds_calls(self.ledger) and all(
+            entry.name == WORK for entry in self.path.iterdir()
+        ):
             shutil.rmtree(self.path / WORK)
             self.path.rmdir()
 
@@ -138,11 +148,14 @@ class Folder:
         stage = _stage_of(self.path)
         if stage.is_dir():
             units = stage / WORK / "units"
-            if units.is_dir():  # swapped out, and not yet emptied: the units go last
+            ledger = ledger_of(stage)
+            if units.is_dir() or ledger.exists():  # swapped out, not yet emptied: the units go last
                 for entry in sorted(stage.iterdir()):
                     if entry.name not in (*PARTS, WORK):
                         entry.rename(self.path / entry.name)
-                units.rename(self.units)
+                _move_ledger(ledger, self.ledger)
+                if units.is_dir():
+                    units.rename(self.units)
             shutil.rmtree(stage)
         shutil.rmtree(self.path / WORK / "new", ignore_errors=True)
         self.units.mkdir(exist_ok=True)
@@ -170,6 +183,39 @@ class Folder:
 
 def _stage_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.longqa-new")
+
+
+def ledger_of(path: Path) -> Path:
+    """Where the ledger of an output folder is, if it has one."""
+    return path / WORK / "ledger.sqlite"
+
+
+def _move_ledger(old: Path, new: Path) -> None:
+    """Rename a ledger. Its sidecars, which hold its last answers, are there before it is."""
+    if not old.exists():
+        return
+    if new.exists():
+        raise UserError(
+            f"got two ledgers ({old} and {new}); allowed: one; fix: move one of them away, the one "
+            "with fewer answers"
+        )
+    for suffix in (*_SIDECARS, ""):
+        part = old.with_name(old.name + suffix)
+        if part.exists():
+            part.rename(new.with_name(new.name + suffix))
+
+
+def _holds_calls(ledger: Path) -> bool:
+    """Whether there is anything in a ledger; one that cannot be read is held to have."""
+    if not ledger.exists():
+        return False
+    from longqa.llm.ledger import Ledger
+
+    try:
+        with Ledger.open(ledger) as found:
+            return not found.is_blank()
+    except UserError:
+        return True
 
 
 def _is_ours(path: Path) -> bool:

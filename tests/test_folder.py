@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,9 @@ import pytest
 from longdata import atomic
 from longdata.errors import UserError
 from longqa import folder as folder_module
-from longqa.folder import PARTS, Folder
+from longqa.folder import PARTS, Folder, ledger_of
+from longqa.llm.ledger import Ledger
+from longqa.llm.records import Call, Reply, Usage
 
 
 def names(folder: Path) -> list[str]:
@@ -27,6 +33,65 @@ def fill(stage: Path, text: str) -> None:
 
 def read(out: Path) -> set[str]:
     return {(out / name).read_text() for name in ("data/rows", *PARTS[1:])}
+
+
+def call(key: str, *, outcome: str = "answered") -> Call:
+    """A call that was paid for."""
+    said = Reply(
+        text="{}",
+        finish_reason="stop",
+        refusal=None,
+        usage=Usage(prompt=9000, completion=700),
+        usage_is_estimated=False,
+        seconds=3.0,
+    )
+    return Call(
+        key=key,
+        model="m",
+        purpose="write",
+        document_id="book",
+        kind="order",
+        prefix_sha="",
+        task="Write.",
+        attempt=0,
+        max_tokens=4096,
+        temperature=0.7,
+        outcome=outcome,
+        detail="",
+        reply=said if outcome == "answered" else None,
+        usd=0.01,
+        started=0.0,
+        seconds=3.0,
+    )
+
+
+def pay(ledger: Path, *keys: str) -> None:
+    with Ledger.open(ledger) as opened:
+        for key in keys:
+            opened.record(call(key))
+
+
+def paid(ledger: Path, keys: str = "abc") -> str:
+    """Which of these keys a ledger has an answer for."""
+    with Ledger.open(ledger) as opened:
+        return "".join(key for key in keys if opened.reply(key))
+
+
+@pytest.fixture(scope="module")
+def of_a_killed_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a ledger whose writer was killed: answers are in its sidecar alone."""
+    folder = tmp_path_factory.mktemp("killed")
+    script = (
+        f"import os, signal, sys; from pathlib import Path; sys.path[:0] = {sys.path!r}\n"
+        "from test_folder import Ledger, call\n"
+        "ledger = Ledger.open(Path(sys.argv[1]))\n"
+        "ledger.record(call('a')); ledger.record(call('b'))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(folder / "ledger.sqlite")], check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert names(folder) == [f"ledger.sqlite{suffix}" for suffix in ("", "-shm", "-wal")]
+    return folder
 
 
 def publish(out: Path, text: str) -> None:
@@ -129,14 +194,19 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(16))
 def test_killed_at_any_step_of_the_swap_the_next_claim_finds_everything(
-    step: int, at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: int,
+    at_once: bool,
+    of_a_killed_build: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "out"
     publish(out, "first")
     (out / "notes.txt").write_text("mine")
     (out / ".work" / "units" / "a.arrow").write_text("unit")
+    shutil.copytree(of_a_killed_build, out / ".work", dirs_exist_ok=True)
 
     left = [step]
     real = {
@@ -167,13 +237,43 @@ def test_killed_at_any_step_of_the_swap_the_next_claim_finds_everything(
     except (Killed, FileNotFoundError):
         pass
     folder._lock.close()
+    for suffix in ("", "-wal"):  # never in two places, never in none
+        assert len(list(tmp_path.glob(f"**/.work/ledger.sqlite{suffix}"))) == 1
 
     monkeypatch.setattr(atomic, "_exchange_at_once", real[atomic, "_exchange_at_once"])
     with Folder.claim(out) as again:
         assert read(out) in ({"first"}, {"second"})
         assert (out / "notes.txt").read_text() == "mine"
         assert (again.units / "a.arrow").read_text() == "unit"
+        assert paid(again.ledger) == "ab"
     assert names(tmp_path) == ["out"]
+
+
+def test_the_steps_above_are_all_there_are(
+    of_a_killed_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rename for each: the user's file, three of the ledger, the units, three for no exchange."""
+    out = tmp_path / "out"
+    publish(out, "first")
+    (out / "notes.txt").write_text("mine")
+    shutil.copytree(of_a_killed_build, out / ".work", dirs_exist_ok=True)
+    renamed: list[str] = []
+    rename = Path.rename
+
+    def noted(self: Path, target: Path) -> Path:
+        renamed.append(self.name)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    monkeypatch.setattr(atomic, "_exchange_at_once", lambda new, old: False)
+    publish(out, "second")
+    assert renamed[3:] == [
+        "notes.txt",
+        "ledger.sqlite-wal",
+        "ledger.sqlite-shm",
+        "ledger.sqlite",
+        "units",
+    ]
 
 
 def test_a_disk_that_is_full_while_staging_leaves_the_old_dataset(
@@ -249,3 +349,95 @@ def test_finished_work_keeps_a_new_folder(tmp_path: Path) -> None:
     with Folder.claim(out) as folder:
         (folder.units / "unit.arrow").write_bytes(b"work")
     assert (out / ".work" / "units" / "unit.arrow").is_file()
+
+
+def test_what_was_paid_for_stays_from_build_to_build(out: Path) -> None:
+    with Folder.claim(out) as folder:
+        pay(folder.ledger, "a")
+        with folder.staging() as stage:
+            fill(stage, "first")
+        pay(folder.ledger, "b")
+    assert paid(ledger_of(out)) == "ab"
+    publish(out, "second")  # asks nobody
+    with Folder.claim(out) as folder:
+        pay(folder.ledger, "c")
+        with folder.staging() as stage:
+            fill(stage, "third")
+    assert paid(ledger_of(out)) == "abc"
+    assert names(out / ".work") == [".gitignore", "ledger.sqlite", "lock", "units"]
+
+
+def test_a_killed_builds_answers_stay_though_the_next_build_asks_nobody(
+    out: Path, of_a_killed_build: Path
+) -> None:
+    publish(out, "first")
+    shutil.copytree(of_a_killed_build, out / ".work", dirs_exist_ok=True)
+    publish(out, "second")
+    assert paid(ledger_of(out)) == "ab"
+
+
+def test_a_ledger_that_is_left_open_or_being_read_loses_nothing(out: Path) -> None:
+    publish(out, "first")
+    with Folder.claim(out) as folder, Ledger.open(folder.ledger) as writing:
+        writing.record(call("a"))
+        with Ledger.read(folder.ledger) as reading:
+            with folder.staging() as stage:
+                fill(stage, "second")
+            writing.record(call("b"))
+            assert reading.spent().calls == 1
+    assert paid(ledger_of(out)) == "ab"
+    assert read(out) == {"second"}
+
+
+def test_a_folder_made_for_a_failed_build_keeps_what_was_paid_for(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(ValueError), Folder.claim(out) as folder:
+        pay(folder.ledger, "a")
+        raise ValueError
+    assert paid(ledger_of(out)) == "a"
+    publish(out, "first")
+    assert paid(ledger_of(out)) == "a"
+
+
+def test_calls_that_failed_and_files_that_cannot_be_read_keep_a_new_folder(tmp_path: Path) -> None:
+    with Folder.claim(tmp_path / "failed") as folder, Ledger.open(folder.ledger) as ledger:
+        ledger.record(call("a", outcome="timeout"))
+    with Folder.claim(tmp_path / "damaged") as folder:
+        folder.ledger.write_text("what is this?" * 100)
+    assert ledger_of(tmp_path / "failed").exists()
+    assert ledger_of(tmp_path / "damaged").exists()
+
+
+def test_a_ledger_in_which_nothing_is_does_not_keep_a_new_folder(tmp_path: Path) -> None:
+    with Folder.claim(tmp_path / "out") as folder:
+        pay(folder.ledger)
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_two_ledgers_none_is_overwritten(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish(out, "first")
+    pay(ledger_of(out), "a")
+    swapped_out = tmp_path / ".out.longqa-new"
+    (swapped_out / ".work" / "units").mkdir(parents=True)
+    pay(ledger_of(swapped_out), "b")
+    for _ in range(2):  # the folder is free again
+        with pytest.raises(UserError, match="got two ledgers"):
+            Folder.claim(out)
+    assert (paid(ledger_of(out)), paid(ledger_of(swapped_out))) == ("a", "b")
+    ledger_of(out).unlink()
+    with Folder.claim(out) as folder:
+        assert paid(folder.ledger) == "b"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_ledger_in_a_swapped_out_folder_comes_back_though_its_units_are_gone(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+    publish(out, "first")
+    swapped_out = tmp_path / ".out.longqa-new"
+    (swapped_out / ".work").mkdir(parents=True)
+    pay(ledger_of(swapped_out), "b")
+    with Folder.claim(out) as folder:
+        assert paid(folder.ledger) == "b"

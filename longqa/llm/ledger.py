@@ -216,15 +216,16 @@ class Ledger:
         `prices` by model are for calls that were kept without a price.
         """
         found: dict[tuple[str, str], Spent] = {}
-        for model, purpose, is_priced, calls, failed, *tokens, usd, paid in self._rows(
-            f"SELECT model, purpose, usd IS NOT NULL, count(*), sum(outcome <> ?), sum(prompt), "
-            f"sum(completion), sum(cached), total(usd), sum(prompt + completion > 0) FROM {_CALLS} "
-            "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        for model, purpose, is_priced, calls, failed, *tokens, usd, used in self._rows(
+            "SELECT model, purpose, usd IS NOT NULL, count(*), sum(outcome <> ?), total(prompt), "
+            "total(completion), total(cached), total(usd), sum(prompt + completion > 0) "
+            f"FROM {_CALLS} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
             ANSWERED,
         ):
             with self._as_written():
                 key = text_of(model), text_of(purpose)
-                usage = Usage(prompt=tokens[0], completion=tokens[1], cached=tokens[2])
+                prompt, completion, cached = map(int, tokens)
+                usage = Usage(prompt=prompt, completion=completion, cached=cached)
                 price = None if is_priced else (prices or {}).get(key[0])
                 part = Spent(
                     calls=calls,
@@ -233,7 +234,7 @@ class Ledger:
                     completion=usage.completion,
                     cached=usage.cached,
                     usd=price.of(usage) if price else usd,
-                    unpriced=0 if is_priced or price else paid,
+                    unpriced=0 if is_priced or price else used,
                 )
             found[key] = found.get(key, Spent()) + part
         return found
@@ -241,13 +242,15 @@ class Ledger:
     def failures(self) -> list[Failure]:
         """Why calls failed, the most frequent reason first."""
         rows = self._rows(  # a bare column beside max() is of the row that has the maximum
-            f"SELECT outcome, count(*), sum(prompt + completion), total(usd), max(number), detail "
+            "SELECT outcome, count(*), total(prompt + completion), total(usd), max(number), detail "
             f"FROM (SELECT number, outcome, detail, usd, {_USED} FROM failures) "
             "GROUP BY outcome ORDER BY count(*) DESC, outcome"
         )
         with self._as_written():
             return [
-                Failure(reason=text_of(r), calls=calls, tokens=tokens, usd=usd, detail=text_of(d))
+                Failure(
+                    reason=text_of(r), calls=calls, tokens=int(tokens), usd=usd, detail=text_of(d)
+                )
                 for r, calls, tokens, usd, _, d in rows
             ]
 

@@ -26,9 +26,9 @@ _MAX_BYTES = 64 << 20  # of one row that is shown; a million tokens are a tenth 
 _DAMAGE = (
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_TOOBIG,
 )
+_OUR_MISTAKES = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT)
 
 # The two tables of calls have these in common. Long texts come last: what stands before them is
 # read without them.
@@ -73,12 +73,13 @@ def open_file(path: Path) -> sqlite3.Connection:
     with said(path), _closed_on_error(_connect(path, "rwc")) as connection:
         if not _is_blank(connection):
             _check(connection, path)
-        connection.execute("BEGIN IMMEDIATE")  # a file that may only be read is found out here
+        connection.execute("BEGIN IMMEDIATE")
         if _is_blank(connection):
             for statement in SCHEMA.values():
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        # is written each time: a file that may only be read is found out now, not when it is paid
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a commit survives the process
@@ -118,9 +119,9 @@ def said(path: Path) -> Iterator[None]:
     """Turns what SQLite says of the file and its disk into the line for the user."""
     try:
         yield
-    except sqlite3.ProgrammingError:
-        raise  # our own mistake
     except sqlite3.Error as error:
+        if _code(error) in _OUR_MISTAKES:
+            raise
         raise _line(path, error) from error
 
 
@@ -209,8 +210,16 @@ def _only_a_file(path: Path) -> None:
         )
 
 
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's code without its subcode. Python's own errors have none."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return sqlite3.SQLITE_MISUSE
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # a text is no UTF-8
+    return code & 0xFF
+
+
 def _line(path: Path, error: sqlite3.Error) -> UserError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # without its subcode
+    code = _code(error)
     if code in _DAMAGE:
         name = getattr(error, "sqlite_errorname", "a text that cannot be read")
         return damaged(path, name)
