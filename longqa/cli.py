@@ -176,11 +176,11 @@ def build(
     ] = False,
 ) -> None:
     """Make a dataset of question-answer pairs, each with its evidence, from documents."""
-    from longqa.build import Crash
     from longqa.build import build as build_dataset
     from longqa.order import Order, available_cpus
     from longqa.progress import progress_for
     from longqa.recipe import Recipe
+    from longqa.source_work import Crash
 
     if offline:
         _stay_offline()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from longdata.errors import UserError
 from longqa.facts import SplitName
+from longqa.llm.records import Endpoint
 from longqa.recipe import Recipe
 from longqa.splits import SHARES
 from longqa.work import GENERATORS
@@ -26,6 +27,19 @@ def available_cpus() -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOrder:
+    """Where the models of a recipe are, and what they may cost in this folder, all runs together.
+
+    None of it decides what a row says.
+    """
+
+    writer: Endpoint
+    judge: Endpoint | None = None
+    max_usd: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What to build, from what, and how much of the machine to use for it."""
 
@@ -33,6 +47,7 @@ class Order:
     out: Path
     recipe: Recipe = field(default_factory=Recipe)
     generator: str = "extractive"
+    model: ModelOrder | None = None  # of the recipe's model; None = the offline generator
     license: str | None = None
     metadata: Path | None = None
     text_column: str = "text"
@@ -46,7 +61,9 @@ class Order:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise UserError(f"got --workers {self.workers}; allowed: 1 or more; fix: leave it out")
-        if self.generator not in GENERATORS:
+        if (self.model is None) != (self.recipe.model is None):
+            raise ValueError("a recipe with a model needs an order that says where it is")
+        if self.model is None and self.generator not in GENERATORS:
             raise UserError(
                 f"got --generator {self.generator}; allowed: {', '.join(GENERATORS)}; "
                 "fix: leave it out"

@@ -90,6 +90,14 @@ class Texts:
     documents: list[KeptText]
     problems: list[Skip]
 
+    def num_documents(self) -> int:
+        """Those that were read."""
+        return len(self.documents)
+
+    def num_rows(self) -> int:
+        """None: nothing was asked yet."""
+        return 0
+
 
 def read_on(
     source: Source, *, tokenizer: str | None, units: Path, tell: Tell | None = None

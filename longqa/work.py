@@ -130,6 +130,14 @@ class Unit:
     documents: list[WorkedDocument]
     problems: list[Skip]
 
+    def num_documents(self) -> int:
+        """Those that were read."""
+        return len(self.documents)
+
+    def num_rows(self) -> int:
+        """Those of all its documents."""
+        return sum(document.num_examples for document in self.documents)
+
 
 def work_on(
     source: Source,

@@ -19,12 +19,13 @@ from making import book, count_words, write_books
 from longdata.errors import UserError
 from longdata.sources import Skip
 from longqa import build as build_module
-from longqa import work
-from longqa.build import Built, Crash, build
+from longqa import source_work, work
+from longqa.build import Built, build
 from longqa.facts import read_facts
 from longqa.order import Order
 from longqa.progress import Progress
 from longqa.recipe import Recipe
+from longqa.source_work import Crash
 from longqa.workers import Died, run
 
 RECIPE = Recipe(ctx=(1024,), per_document=6)
@@ -239,7 +240,7 @@ class TestInOneProcess:
             on_event(Died(tasks[0], -9))
             run(run_work, tasks[1:], workers=1, on_event=on_event)
 
-        monkeypatch.setattr(build_module, "run", killing)
+        monkeypatch.setattr(source_work, "run", killing)
         built = build_in(tmp_path / "out", tmp_path / "books")
         (skip,) = built.skipped
         assert (skip.reason, skip.detail) == (
