@@ -162,7 +162,7 @@ def test_any_text_comes_back_as_it_was(texts: list[str]) -> None:
         for key in texts:
             reply = dataclasses.replace(REPLY, text=f"{key}!", finish_reason=key, refusal=key)
             ledger.record(call(key=key, task=key, document_id=key, reply=reply))
-            ledger.record(call(key="f", outcome=key or "none", detail=key, reply=reply))
+            ledger.record(call(key="f", outcome=f"not {key}", detail=key, reply=reply))
             ledger.decide(key, [decision(key, document_id=key, kind=key)])
         for key in texts:
             answered = ledger.reply(key)
@@ -230,6 +230,15 @@ def test_it_is_read_in_a_folder_that_may_not_be_written(
     with Ledger.read(path) as reading:
         assert reading.spent().calls == 1
         assert list(path.parent.iterdir()) == [path]  # nothing was laid beside it
+
+
+def test_a_mistake_of_ours_is_not_said_to_be_damage(path: Path) -> None:
+    ledger = Ledger.open(path)
+    with pytest.raises(sqlite3.OperationalError, match="no such column"):
+        ledger._rows("SELECT headers FROM answers")
+    ledger.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        ledger.reply(CALL.key)
 
 
 def test_is_blank_until_the_first_call(path: Path) -> None:
