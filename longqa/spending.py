@@ -143,8 +143,10 @@ def _slowest(calls: Iterable[Slow]) -> Table:
 def _table(*columns: str, left: tuple[int, ...] = (0, 1)) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
-        is_number = index not in left
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number)
+        if index in left:
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
     return table
 
 

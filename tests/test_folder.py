@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import errno
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from ledger_calls import call
 
 from longdata import atomic
 from longdata.errors import UserError
 from longqa import folder as folder_module
 from longqa.folder import PARTS, Folder, ledger_of
 from longqa.llm.ledger import Ledger
-from longqa.llm.records import Call, Reply, Usage
 
 
 def names(folder: Path) -> list[str]:
@@ -35,40 +37,10 @@ def read(out: Path) -> set[str]:
     return {(out / name).read_text() for name in ("data/rows", *PARTS[1:])}
 
 
-def call(key: str, *, outcome: str = "answered") -> Call:
-    """A call that was paid for."""
-    said = Reply(
-        text="{}",
-        finish_reason="stop",
-        refusal=None,
-        usage=Usage(prompt=9000, completion=700),
-        usage_is_estimated=False,
-        seconds=3.0,
-    )
-    return Call(
-        key=key,
-        model="m",
-        purpose="write",
-        document_id="book",
-        kind="order",
-        prefix_sha="",
-        task="Write.",
-        attempt=0,
-        max_tokens=4096,
-        temperature=0.7,
-        outcome=outcome,
-        detail="",
-        reply=said if outcome == "answered" else None,
-        usd=0.01,
-        started=0.0,
-        seconds=3.0,
-    )
-
-
 def pay(ledger: Path, *keys: str) -> None:
     with Ledger.open(ledger) as opened:
         for key in keys:
-            opened.record(call(key))
+            opened.record(call(key=key))
 
 
 def paid(ledger: Path, keys: str = "abc") -> str:
@@ -83,9 +55,9 @@ def of_a_killed_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
     script = (
         f"import os, signal, sys; from pathlib import Path; sys.path[:0] = {sys.path!r}\n"
-        "from test_folder import Ledger, call\n"
+        "from ledger_calls import call; from longqa.llm.ledger import Ledger\n"
         "ledger = Ledger.open(Path(sys.argv[1]))\n"
-        "ledger.record(call('a')); ledger.record(call('b'))\n"
+        "ledger.record(call(key='a')); ledger.record(call(key='b'))\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     run = subprocess.run([sys.executable, "-c", script, str(folder / "ledger.sqlite")], check=False)
@@ -379,11 +351,11 @@ def test_a_killed_builds_answers_stay_though_the_next_build_asks_nobody(
 def test_a_ledger_that_is_left_open_or_being_read_loses_nothing(out: Path) -> None:
     publish(out, "first")
     with Folder.claim(out) as folder, Ledger.open(folder.ledger) as writing:
-        writing.record(call("a"))
+        writing.record(call(key="a"))
         with Ledger.read(folder.ledger) as reading:
             with folder.staging() as stage:
                 fill(stage, "second")
-            writing.record(call("b"))
+            writing.record(call(key="b"))
             assert reading.spent().calls == 1
     assert paid(ledger_of(out)) == "ab"
     assert read(out) == {"second"}
@@ -399,9 +371,40 @@ def test_a_folder_made_for_a_failed_build_keeps_what_was_paid_for(tmp_path: Path
     assert paid(ledger_of(out)) == "a"
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(12))
+def test_killed_at_any_moment_no_answer_that_was_paid_for_is_missing(
+    seed: int, tmp_path: Path
+) -> None:
+    script = (
+        f"import sys; from pathlib import Path; sys.path[:0] = {sys.path!r}\n"
+        "from ledger_calls import call\n"
+        "from test_folder import Folder, Ledger, fill\n"
+        "for build in range(1000):\n"
+        "    with Folder.claim(Path(sys.argv[1])) as folder:\n"
+        "        with Ledger.open(folder.ledger) as ledger:\n"
+        "            for key in range(3):\n"
+        "                ledger.record(call(key=f'{build} {key}'))\n"
+        "                print(f'{build} {key}', flush=True)\n"
+        "        with folder.staging() as stage:\n"
+        "            fill(stage, 'x')\n"
+    )
+    arguments = [sys.executable, "-c", script, str(tmp_path / "out")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout is not None
+        build.stdout.readline()  # it is under way
+        time.sleep(random.Random(seed).uniform(0, 0.5))
+        build.kill()
+        said = build.stdout.read().splitlines()  # short lines: none is half
+    assert build.returncode == -signal.SIGKILL
+    with Folder.claim(tmp_path / "out") as folder, Ledger.open(folder.ledger) as ledger:
+        assert all(ledger.reply(key) for key in ["0 0", *said])
+    assert names(tmp_path) == ["out"]
+
+
 def test_calls_that_failed_and_files_that_cannot_be_read_keep_a_new_folder(tmp_path: Path) -> None:
     with Folder.claim(tmp_path / "failed") as folder, Ledger.open(folder.ledger) as ledger:
-        ledger.record(call("a", outcome="timeout"))
+        ledger.record(call(outcome="timeout", reply=None))
     with Folder.claim(tmp_path / "damaged") as folder:
         folder.ledger.write_text("what is this?" * 100)
     assert ledger_of(tmp_path / "failed").exists()

@@ -14,47 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_calls import CALL, REPLY, call, decision
 
 from longdata.errors import UserError
 from longqa.llm import ledger_file
 from longqa.llm.ledger import ANSWERED_TWICE, Failure, Ledger, Spent
-from longqa.llm.records import Call, Decision, Price, Reply, Usage
-
-REPLY = Reply(
-    text='{"items": []}',
-    finish_reason="stop",
-    refusal=None,
-    usage=Usage(prompt=9000, completion=700, cached=8000),
-    usage_is_estimated=False,
-    seconds=3.25,
-)
-CALL = Call(
-    key="0" * 32,
-    model="m",
-    purpose="write",
-    document_id="book",
-    kind="order",
-    prefix_sha="a" * 32,
-    task="Write three questions.",
-    attempt=0,
-    max_tokens=4096,
-    temperature=0.7,
-    outcome="answered",
-    detail="",
-    reply=REPLY,
-    usd=0.004,
-    started=1.7e9,
-    seconds=3.5,
-)
-
-
-def call(**changes: object) -> Call:
-    """An answered call with some of it changed."""
-    return dataclasses.replace(CALL, **changes)  # type: ignore[arg-type]
-
-
-def decision(verdict: str, *, document_id: str = "book", kind: str = "order") -> Decision:
-    return Decision(document_id=document_id, kind=kind, question="Who?", verdict=verdict)
+from longqa.llm.records import Call, Decision, Price, Usage
 
 
 @pytest.fixture
@@ -260,7 +225,7 @@ def test_what_was_recorded_is_there_after_a_kill(path: Path) -> None:
     in_another_process(
         """
         from pathlib import Path
-        from test_llm_ledger import CALL, call, decision
+        from ledger_calls import CALL, call, decision
         from longqa.llm.ledger import Ledger
         ledger = Ledger.open(Path(sys.argv[1]))
         ledger.decide("book", [decision("kept")])
