@@ -196,8 +196,8 @@ def parse_prompt(text: str) -> Parsed:
     closing, ending = tail("\0").split("\0")
     end = text.rfind(closing)
     for before, after, kind in _heads():
-        start = text.find(after)
-        if text.startswith(before) and 0 <= start < end and text.endswith(ending):
+        start = text.find(after) if text.startswith(before) else -1
+        if 0 <= start < end and text.endswith(ending):
             title, author = _title_and_author(text[len(before) : start])
             return Parsed(
                 kind=kind,
