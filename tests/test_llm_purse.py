@@ -129,8 +129,9 @@ def test_a_limit_is_one_on_all_runs_together() -> None:
         purse.reserve(1, 0, DIME)
     assert "--max-tokens 5,000,000: 4,000,000 used, 1,000,000 held" in refusal.value.detail
     purse.cancel(held)
-    with pytest.raises(BudgetSpent):  # it would fit now, but a run that ends stays ended
+    with pytest.raises(BudgetSpent) as again:  # it would fit now, but a run that ends stays ended
         purse.reserve(1, 0, DIME)
+    assert str(again.value) == str(refusal.value)
 
 
 def test_the_most_is_held_and_what_was_not_used_comes_back() -> None:
@@ -177,7 +178,7 @@ def test_a_reservation_is_given_back_once_and_where_it_is_from() -> None:
 def test_who_waits_for_room_gets_it_in_turn_when_others_settle() -> None:
     async def run() -> list[str]:
         purse, order = Purse(None, 1000), []
-        first = await purse.room_for(500, 500, None)
+        first = await purse.room_for(250, 250, None)
 
         async def ask(name: str, tokens: int) -> None:
             held = await purse.room_for(tokens, 0, None)
@@ -187,7 +188,7 @@ def test_who_waits_for_room_gets_it_in_turn_when_others_settle() -> None:
 
         tasks = [asyncio.create_task(ask(f"{n}", n)) for n in (900, 100, 800)]
         await asyncio.sleep(0)
-        assert order == []
+        assert order == []  # the second would fit, and does not overtake the first
         purse.settle(first, Usage(prompt=50))
         await asyncio.gather(*tasks)
         assert purse.spent_tokens == 80
@@ -244,8 +245,9 @@ def test_a_limit_that_is_none_is_one_line(limit: float) -> None:
 def test_a_limit_of_nothing_lets_only_what_is_free_pass() -> None:
     free = Price(prompt=0, completion=0)
     Purse(0, None).reserve(1000, 1000, free)
-    with pytest.raises(BudgetSpent):
-        Purse(0, None).reserve(1, 0, DIME)
+    for price in (DIME, Price(prompt=1e-9, completion=0)):
+        with pytest.raises(BudgetSpent):
+            Purse(0, None).reserve(1, 0, price)
 
 
 def endpoint(price: Price | None) -> Endpoint:

@@ -66,6 +66,7 @@ def test_all_numbers_of_a_build(folder: Path) -> None:
     assert row(shown, "order", "too", "easy")[3:] == ["2"]
     assert row(shown, "order", "no", "evidence")[3:] == ["1"]
     assert row(shown, "count", "too", "easy")[3:] == ["1"]
+    assert shown.count("kept") == 2  # in the first two lines; it is no reason to reject
     assert row(shown, "700.0", "s")[2:] == ["judge", "order", "book", "9,000", "700"]
     assert row(shown, "600.0", "s")[2:] == ["write", "order", "book", "0", "0", "timeout"]
 
