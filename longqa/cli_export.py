@@ -53,8 +53,7 @@ def export(
 
 def lines_of(exported: Exported) -> Iterator[str]:
     """What was written, and whether a trainer that cuts rows on the right would cut answers."""
-    size = f"{exported.num_bytes / 1e6:,.1f} MB"
-    yield f"{exported.path}: {_rows(exported.num_rows)}, {size}"
+    yield f"{exported.path}: {_rows(exported.num_rows)}, {_size(exported.num_bytes)}"
     kinds = sorted(exported.by_kind.items(), key=lambda item: (-item[1], item[0]))
     yield "kinds: " + ", ".join(f"{kind} {count:,}" for kind, count in kinds)
     longest, largest = max(exported.row_tokens), max(exported.ctx)
@@ -75,3 +74,7 @@ def lines_of(exported: Exported) -> Iterator[str]:
 
 def _rows(count: int) -> str:
     return f"{count:,} {'row' if count == 1 else 'rows'}"
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:,.0f} kB"
