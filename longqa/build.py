@@ -65,18 +65,10 @@ def build(order: Order, progress: Progress) -> Built:
     """
     started = time.monotonic()
     assign_splits({}, seed=order.recipe.seed, shares=order.shares)  # wrong shares end here
-    found = discover(
-        sorted(set(order.sources)),
-        sidecar=order.metadata,
-        license=order.license,
-        text_column=order.text_column,
-        cache_dir=order.cache_dir,
-        offline=order.offline,
-    )
     tokenizer = load_tokenizer(order.recipe.tokenizer)
     with Folder.claim(order.out) as folder:
         timing = {"find": time.monotonic()}
-        sources, skips = _looked_for(found, order, progress)
+        sources, skips = sources_of(order, progress)
 
         timing["work"] = time.monotonic()
         if order.model is None:
@@ -127,10 +119,16 @@ def build(order: Order, progress: Progress) -> Built:
         )
 
 
-def _looked_for(
-    found: Iterable[Source | Skip], order: Order, progress: Progress
-) -> tuple[list[Source], list[Skip]]:
+def sources_of(order: Order, progress: Progress) -> tuple[list[Source], list[Skip]]:
     """The sources, in the order that decides which of two equal documents stays, and the rest."""
+    found = discover(
+        sorted(set(order.sources)),
+        sidecar=order.metadata,
+        license=order.license,
+        text_column=order.text_column,
+        cache_dir=order.cache_dir,
+        offline=order.offline,
+    )
     progress.phase("looking for documents")
     sources: list[Source] = []
     skips: list[Skip] = []

@@ -21,9 +21,9 @@ from longqa.card_header import header, pretty_name
 from longqa.card_row import row_section
 from longqa.dataset import SplitFiles
 from longqa.facts import SPLITS, BuildFacts
+from longqa.llm.taxonomy import ALL_KINDS
 from longqa.markdown import fenced, link, plain, table
 from longqa.overview import Statistics, spark
-from longqa.questions import KINDS
 
 FILE_NAME = "README.md"
 _MOST_SOURCES = 1000
@@ -153,7 +153,9 @@ Where in the context the evidence lies (examples; one with several passages coun
 def _kinds(facts: BuildFacts, statistics: Statistics) -> str:
     names = set(facts["requested"]) | set(statistics.by_kind)
     rows = []
-    for kind in sorted(names, key=lambda k: (list(KINDS).index(k) if k in KINDS else 99, k)):
+    for kind in sorted(
+        names, key=lambda k: (list(ALL_KINDS).index(k) if k in ALL_KINDS else 99, k)
+    ):
         missing = Counter[str]()
         for entry in facts["missing"]:
             if entry["kind"] == kind:
@@ -163,7 +165,7 @@ def _kinds(facts: BuildFacts, statistics: Statistics) -> str:
         rows.append(
             (
                 f"`{kind}`",
-                f"{KINDS[kind].asks}; {KINDS[kind].basis}" if kind in KINDS else "",
+                f"{ALL_KINDS[kind].asks}; {ALL_KINDS[kind].basis}" if kind in ALL_KINDS else "",
                 f"{facts['requested'].get(kind, 0):,}",
                 f"{statistics.by_kind[kind]:,}",
                 f"`{spark(depth.bins).replace(' ', '·')}`" if depth and any(depth.bins) else "",

@@ -24,7 +24,7 @@ from rich.text import Text
 from longdata.errors import UserError
 from longqa.dataset import SCHEMA, read_rows
 from longqa.facts import SPLITS, BuildFacts, read_facts
-from longqa.questions import KINDS
+from longqa.llm.taxonomy import ALL_KINDS
 
 NUM_BINS = 10
 COLUMNS = [name for name in SCHEMA.names if name != "context"]  # all that `gather` reads
@@ -218,13 +218,13 @@ def _splits(statistics: Statistics) -> Table:
 def _kinds(statistics: Statistics, facts: BuildFacts | None) -> Table:
     columns = ["Kind", "Basis", "Examples", "Share", "Depth 0 → 1"]
     table = _table(*columns[:2], *(["Asked"] if facts else []), *columns[2:])
-    known = [kind for kind in KINDS if statistics.by_kind[kind] or _asked(facts, kind)]
-    for kind in [*known, *sorted(set(statistics.by_kind) - set(KINDS))]:
+    known = [kind for kind in ALL_KINDS if statistics.by_kind[kind] or _asked(facts, kind)]
+    for kind in [*known, *sorted(set(statistics.by_kind) - set(ALL_KINDS))]:
         asked = [f"{_asked(facts, kind):,}"] if facts else []
         depth = statistics.depth_by_kind.get(kind, Histogram())
         table.add_row(
             Text(kind),
-            KINDS[kind].basis if kind in KINDS else "",
+            ALL_KINDS[kind].basis if kind in ALL_KINDS else "",
             *asked,
             f"{statistics.by_kind[kind]:,}",
             _share(statistics.by_kind[kind], statistics.num_rows),

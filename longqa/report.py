@@ -33,9 +33,9 @@ from longdata.atomic import writing
 from longqa import report_overview
 from longqa.dataset import read_rows
 from longqa.facts import BuildFacts, DocumentFacts
+from longqa.llm.taxonomy import ALL_KINDS
 from longqa.overview import COLUMNS, gather
 from longqa.pieces import Pieces
-from longqa.questions import KINDS
 
 FILE_NAME = "report.html"
 MOST_EXAMPLES = 10_000
@@ -239,5 +239,5 @@ class _Index:
             "groups": self._groups,
             "contexts": self._contexts,
             "examples": self._examples,
-            "kinds": {name: [kind.basis, kind.asks] for name, kind in KINDS.items()},
+            "kinds": {name: [kind.basis, kind.asks] for name, kind in ALL_KINDS.items()},
         }

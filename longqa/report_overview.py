@@ -8,8 +8,8 @@ from html import escape
 
 from longqa.charts import Bar, bars, columns
 from longqa.facts import SPLITS, BuildFacts
+from longqa.llm.taxonomy import ALL_KINDS
 from longqa.overview import Statistics
-from longqa.questions import KINDS
 
 _MOST_LISTED = 500  # sources or skipped files; more would make the page slow to open
 
@@ -68,15 +68,15 @@ def _totals(statistics: Statistics, facts: BuildFacts) -> str:
 
 
 def _kinds(statistics: Statistics) -> str:
-    known = [kind for kind in KINDS if statistics.by_kind[kind]]
-    others = sorted(set(statistics.by_kind) - set(KINDS))
+    known = [kind for kind in ALL_KINDS if statistics.by_kind[kind]]
+    others = sorted(set(statistics.by_kind) - set(ALL_KINDS))
     order = sorted(known, key=lambda kind: -statistics.by_kind[kind]) + others
     return bars(
         [
             Bar(
                 label=kind.replace("_", " "),
                 value=statistics.by_kind[kind],
-                note=KINDS[kind].asks if kind in KINDS else "",
+                note=ALL_KINDS[kind].asks if kind in ALL_KINDS else "",
                 filters=("kind", kind),
             )
             for kind in order

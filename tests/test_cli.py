@@ -15,6 +15,8 @@ from making import count_words, write_books
 from typer.testing import CliRunner
 
 from longqa import __version__, cli, work
+from longqa import cli_exits as exits
+from longqa.cli_values import as_typed, kinds_of
 from longqa.facts import read_facts
 from longqa.questions import KINDS
 
@@ -56,7 +58,9 @@ def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
     assert min(seconds) < 2  # 0.15 s on an idle machine; the promise is 0.5 s
 
 
-@pytest.mark.parametrize("command", [[], ["build"], ["inspect"], ["read"], ["kinds"]])
+@pytest.mark.parametrize(
+    "command", [[], ["build"], ["inspect"], ["read"], ["kinds"], ["ledger"], ["export"]]
+)
 def test_every_help_has_an_example_that_names_the_command(command: list[str]) -> None:
     shown = CliRunner().invoke(cli.app, [*command, "--help"])
     assert shown.exit_code == 0
@@ -67,7 +71,7 @@ def test_every_help_has_an_example_that_names_the_command(command: list[str]) ->
 
 def test_the_help_of_build_explains_the_exit_codes() -> None:
     shown = CliRunner().invoke(cli.app, ["build", "--help"]).output
-    for code in (cli.OK, cli.SKIPPED, cli.USER_ERROR, cli.BUG, cli.INTERRUPTED):
+    for code in (exits.OK, exits.SKIPPED, exits.USER_ERROR, exits.BUG, exits.INTERRUPTED):
         assert f"\n    {code} " in shown
 
 
@@ -96,7 +100,7 @@ def test_a_build_prints_its_account_and_ends_with_0(
         "--workers",
         "1",
     )
-    assert code == cli.OK
+    assert code == exits.OK
     assert "18 asked = 15 kept + 3 missing: 3 no more paragraphs" in out
     assert "6 refused: 6 too long" in out
     assert "CC0-1.0, from sources under CC0-1.0" in out
@@ -107,7 +111,7 @@ def test_a_build_prints_its_account_and_ends_with_0(
         "longqa build books --out=out --per-document 6 --license CC0-1.0 --workers 1"
     )
     code, out, err = longqa(capsys, monkeypatch, "inspect", tmp_path / "out")
-    assert code == cli.OK and "15 examples from 3 documents" in out
+    assert code == exits.OK and "15 examples from 3 documents" in out
 
 
 @pytest.mark.usefixtures("quick_generator")
@@ -119,11 +123,11 @@ def test_something_skipped_is_named_and_ends_with_1_even_when_quiet(
     arguments = ("build", tmp_path / "books", "--out", tmp_path / "out", "--workers", "1")
     monkeypatch.setenv("COLUMNS", "200")
     code, out, err = longqa(capsys, monkeypatch, *arguments)
-    assert code == cli.SKIPPED
+    assert code == exits.SKIPPED
     assert "skipped bad.pdf: damaged" in err and "Traceback" not in err
     assert "1 skipped: 1 damaged" in out and "WARNING: not known for 3 of 3 documents" in out
     code, out, err = longqa(capsys, monkeypatch, *arguments, "--quiet")
-    assert (code, out) == (cli.SKIPPED, "")
+    assert (code, out) == (exits.SKIPPED, "")
     assert err.startswith("skipped bad.pdf: damaged") and err.count("\n") == 1
 
 
@@ -158,7 +162,7 @@ def test_a_wrong_argument_is_one_line_and_makes_nothing(
     monkeypatch.chdir(tmp_path)
     write_books(tmp_path, 1)[0].rename("a.txt")
     code, out, err = longqa(capsys, monkeypatch, "build", *arguments, "--out", "out")
-    assert code == cli.USER_ERROR and out == ""
+    assert code == exits.USER_ERROR and out == ""
     assert said in err and err.count("\n") == 1 and err.startswith("longqa: ")
     assert not Path("out").exists()
 
@@ -174,14 +178,14 @@ def test_a_bug_shows_the_source_and_the_traceback_and_ends_with_3(
     code, _, err = longqa(
         capsys, monkeypatch, "build", path, "--out", tmp_path / "out", "--workers", "1"
     )
-    assert code == cli.BUG
+    assert code == exits.BUG
     assert "book-000.txt:\nTraceback" in err and "ZeroDivisionError: one of ours" in err
     assert err.splitlines()[-1].startswith("longqa: a bug in longqa at book-000.txt")
 
 
 def test_kinds_in_any_order_are_the_same_recipe() -> None:
-    assert list(cli._kinds("place,order")) == list(cli._kinds("order, place"))
-    assert cli._kinds("place=2,order=1") == {"order": 1, "place": 2}
+    assert list(kinds_of("place,order", KINDS)) == list(kinds_of("order, place", KINDS))
+    assert kinds_of("place=2,order=1", KINDS) == {"order": 1, "place": 2}
 
 
 def test_the_command_is_remembered_without_folders(
@@ -203,7 +207,7 @@ def test_the_command_is_remembered_without_folders(
         "--splits",
         "0.9,0.05,0.05",
     ]
-    assert cli.as_typed(typed) == (
+    assert as_typed(typed) == (
         "longqa build old 'a b.txt' '*.pdf' '*.txt' gutenberg:36 https://example.org/a/b.txt "
         "--out=qa --tokenizer mistralai/Mistral-7B-v0.1 --splits 0.9,0.05,0.05"
     )
@@ -216,7 +220,7 @@ def test_a_folder_of_others_is_refused_in_one_line(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert ended.returncode == cli.USER_ERROR
+    assert ended.returncode == exits.USER_ERROR
     assert ended.stderr.count("\n") == 1 and "did not write" in ended.stderr
 
 
@@ -235,13 +239,13 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers as well
     _, err = process.communicate(timeout=60)
-    assert process.returncode == cli.INTERRUPTED
+    assert process.returncode == exits.INTERRUPTED
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (
         "longqa: stopped; running the same command again goes on where it was"
     )
     kept = list(units.glob("*.arrow"))
     again = subprocess.run([*command, "--quiet"], capture_output=True, text=True)
-    assert again.returncode == cli.OK, again.stderr
+    assert again.returncode == exits.OK, again.stderr
     assert set(kept) <= set(units.glob("*.arrow"))
     assert len(json.loads((tmp_path / "out" / "build.json").read_text())["documents"]) == 3

@@ -26,7 +26,7 @@ def summarised(draft: Draft) -> str | None:
 
 
 def named(draft: Draft, *, least: int = 1) -> str | None:
-    """The question names so many people, and the text does too."""
+    """Whom the question names, the text names too."""
     words = _WORD.findall(draft.question)
     if not any(word[0].islower() for word in words):
         return None  # a script without capitals: there is nothing to know names by
@@ -36,7 +36,7 @@ def named(draft: Draft, *, least: int = 1) -> str | None:
 
 
 def related(draft: Draft) -> str | None:
-    """Both people are named."""
+    """Both people are named in the text."""
     return named(draft, least=2)
 
 

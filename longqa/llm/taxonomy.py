@@ -250,7 +250,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
     ),
     "unanswerable": ModelKind(
         basis="not in the text",
-        asks=KINDS["unanswerable"].asks,
+        asks="what one expects to read in the text and does not",
         of=ALL,
         weight=0,
         task="Ask something that a reader could expect to find in this text and that it does not "
