@@ -37,7 +37,7 @@ from longqa.prompts import TITLES_BORDER, head, prompt, tail
 from longqa.short import short_prompt
 
 FOLDER = "export"  # inside the dataset folder; `datasets` looks into data/ alone
-_GROUP_CHARACTERS = 64 << 20  # of a Parquet row group
+_GROUP_CHARACTERS = 16 << 20  # of a Parquet row group
 
 _LONGALPACA = ("instruction", "input", "output", "file")
 _PLAIN = ("id", "question_kind")
@@ -295,7 +295,7 @@ def _write_lines(records: Iterable[dict[str, Any]], path: Path, schema: pa.Schem
 def _write_parquet(records: Iterable[dict[str, Any]], path: Path, schema: pa.Schema) -> None:
     group: list[dict[str, Any]] = []
     size = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False) as writer:
         for record in records:
             group.append(record)
             size += len(str(record))
