@@ -30,11 +30,17 @@ class Progress:
     def phase(self, what: str) -> None:
         """A step of the build begins."""
 
-    def begin(self, *, finished: int, to_do: int, num_bytes: int) -> None:
-        """Work on sources begins: units that are there, sources to work on and their bytes."""
+    def begin(self, *, finished: int, to_do: int, num_bytes: int, noun: str = "source") -> None:
+        """Work on sources begins: units that are there, sources to work on and their bytes.
+
+        With a model, `noun` is "document", and `num_bytes` are tokens.
+        """
 
     def step(self, source: str, documents: int, questions: int) -> None:
         """A source is being worked on: documents and pairs so far."""
+
+    def calls(self, sentence: str) -> None:
+        """How the calls to a model are going."""
 
     def done(self, source: str, documents: int, questions: int, num_bytes: int) -> None:
         """A source is finished."""
@@ -67,11 +73,18 @@ class Counting(Progress):
         self._started = clock()
         self.finished = self.to_do = self.num_bytes = 0
         self.num_done = self.num_failed = self.documents = self.pairs = self.bytes_done = 0
+        self.noun, self.calls_said = "source", ""
         self._on_their_way: dict[str, tuple[int, int]] = {}
 
-    def begin(self, *, finished: int, to_do: int, num_bytes: int) -> None:
+    def begin(self, *, finished: int, to_do: int, num_bytes: int, noun: str = "source") -> None:
         self._started = self._clock()
         self.finished, self.to_do, self.num_bytes = finished, to_do, num_bytes
+        self.num_done = self.num_failed = self.documents = self.pairs = self.bytes_done = 0
+        self._on_their_way.clear()
+        self.noun, self.calls_said = noun, ""
+
+    def calls(self, sentence: str) -> None:
+        self.calls_said = sentence
 
     def step(self, source: str, documents: int, questions: int) -> None:
         self._on_their_way[source] = (documents, questions)
@@ -93,12 +106,14 @@ class Counting(Progress):
         under_way = self._on_their_way.values()
         pairs = self.pairs + sum(questions for _, questions in under_way)
         documents = self.documents + sum(documents for documents, _ in under_way)
-        parts = [f"{self.num_done + self.num_failed} of {self.to_do} sources"]
+        parts = [f"{self.num_done + self.num_failed} of {self.to_do} {self.noun}s"]
         if documents > self.num_done + len(under_way):
             parts.append(f"{documents:,} documents")
         parts.append(f"{pairs:,} pairs")
         if self.num_failed:
             parts.append(f"{self.num_failed} skipped")
+        if self.calls_said:
+            parts.append(self.calls_said)
         if (left := self.seconds_left()) is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
@@ -124,9 +139,13 @@ class Lines(Counting):
     def phase(self, what: str) -> None:
         self._print(what)
 
-    def begin(self, *, finished: int, to_do: int, num_bytes: int) -> None:
-        super().begin(finished=finished, to_do=to_do, num_bytes=num_bytes)
-        self._print(opening(finished, to_do))
+    def begin(self, *, finished: int, to_do: int, num_bytes: int, noun: str = "source") -> None:
+        super().begin(finished=finished, to_do=to_do, num_bytes=num_bytes, noun=noun)
+        self._print(opening(finished, to_do, noun))
+
+    def calls(self, sentence: str) -> None:
+        super().calls(sentence)
+        self._sometimes()
 
     def step(self, source: str, documents: int, questions: int) -> None:
         super().step(source, documents, questions)
@@ -179,9 +198,9 @@ class Terminal(Counting):
         self._bar.update(self._task, description=what, total=None)
         self._bar.start()
 
-    def begin(self, *, finished: int, to_do: int, num_bytes: int) -> None:
-        super().begin(finished=finished, to_do=to_do, num_bytes=num_bytes)
-        self._console.print(opening(finished, to_do), markup=False, highlight=False)
+    def begin(self, *, finished: int, to_do: int, num_bytes: int, noun: str = "source") -> None:
+        super().begin(finished=finished, to_do=to_do, num_bytes=num_bytes, noun=noun)
+        self._console.print(opening(finished, to_do, noun), markup=False, highlight=False)
         self._bar.reset(self._task, total=max(1, num_bytes))
         self._show()
 
@@ -203,6 +222,10 @@ class Terminal(Counting):
     def left_out(self, skip: Skip) -> None:
         self.skipped(skip)
 
+    def calls(self, sentence: str) -> None:
+        super().calls(sentence)
+        self._show()
+
     def end(self) -> None:
         self._bar.stop()
 
@@ -218,9 +241,9 @@ def progress_for(*, quiet: bool) -> Progress:
     return Terminal(console) if console.is_terminal else Lines()
 
 
-def opening(finished: int, to_do: int) -> str:
+def opening(finished: int, to_do: int, noun: str) -> str:
     """What there is to do, in one line."""
-    what = f"{to_do:,} source{'' if to_do == 1 else 's'} to work on"
+    what = f"{to_do:,} {noun}{'' if to_do == 1 else 's'} to work on"
     return f"{what}, {finished:,} finished before" if finished else what
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from longdata.languages import language_of
-
 from longdata.documents import Span
+from longdata.languages import language_of
 from longqa.checks import Counter, check
 from longqa.llm.drafts import Draft, count_words
 from longqa.llm.forms import Item

@@ -22,10 +22,10 @@ from longdata.tokenizers import Tokenizer
 from longqa.folder import Folder
 from longqa.llm import wording
 from longqa.llm.interview import ROUNDS, Prepared, prepare, write_request
+from longqa.llm.jobs import Job, read_all
 from longqa.llm.ledger import Ledger
 from longqa.llm.plan import ANYWHERE, Task
 from longqa.llm.records import Price, Usage
-from longqa.llm.talk import Job, read_all
 from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.order import Order
 from longqa.progress import Progress, duration

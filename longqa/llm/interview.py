@@ -21,10 +21,10 @@ from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from longdata.languages import language_of, name_of
 from rapidfuzz import fuzz
 
 from longdata.documents import Document
+from longdata.languages import language_of, name_of
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.checks import Counter
 from longqa.llm import wording

@@ -275,6 +275,11 @@ class Ledger:
                 for seconds, purpose, kind, document_id, prompt, completion, outcome in rows
             ]
 
+    def seconds_per_token(self) -> float | None:
+        """How long a token of an answer took, over all that were answered; None: nothing was."""
+        ((seconds, tokens),) = self._rows("SELECT total(seconds), total(completion) FROM answers")
+        return seconds / tokens if tokens else None
+
     def verdicts(self) -> dict[tuple[str, str], int]:
         """How many candidates of each kind got each verdict."""
         rows = self._rows("SELECT kind, verdict, count(*) FROM decisions GROUP BY 1, 2 ORDER BY 1")

@@ -13,122 +13,36 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from longdata.documents import Document
 from longdata.sources import Skip, Source
 from longdata.tokenizers import Tokenizer
 from longqa.accounting import ReadDocument
 from longqa.folder import Folder
-from longqa.harvest import Harvest, without_repeated
+from longqa.harvest import Harvest
 from longqa.llm.calls import Caller
 from longqa.llm.interview import Interview, Panel, Prepared, prepare
+from longqa.llm.jobs import PROMPT_ROOM, Job, read_all
 from longqa.llm.ledger import Ledger
-from longqa.llm.pairs import join, pairs
-from longqa.llm.purse import Purse, require_prices
+from longqa.llm.purse import REASON, Purse, require_prices
 from longqa.llm.records import Endpoint
 from longqa.llm.server import Server
 from longqa.order import Order
 from longqa.progress import Progress
-from longqa.records import SourceRecord
-from longqa.source_work import Crash, SourceWork, told
-from longqa.texts import KeptText, Texts, read_on, read_texts, texts_name
-from longqa.work import document_unit_name, read_unit, write_unit
+from longqa.source_work import Crash, told
+from longqa.work import read_unit, write_unit
 
-PROMPT_ROOM = 1200  # tokens around a context: what is asked, and the questions asked before
 ANSWER_ROOM = 2500  # tokens of an answer that a server must have room for
 MOST_AT_ONCE = 1024  # documents
 NOT_BEGUN = "not asked about"
 _PARTIAL = ".partial.arrow"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One document to ask about, or two papers to compare; nothing is loaded yet."""
-
-    source: str
-    texts: tuple[KeptText, ...]
-
-    @property
-    def id(self) -> str:
-        """Names the job: that of its documents."""
-        return "+".join(text.id for text in self.texts)
-
-    @property
-    def title(self) -> str:
-        """For progress."""
-        return " and ".join(str(text.facts["title"]) for text in self.texts)
-
-    @property
-    def tokens(self) -> int:
-        """Of all its text."""
-        return sum(text.tokens for text in self.texts)
-
-    def load(self) -> tuple[Document, tuple[SourceRecord, ...]]:
-        """The document and where it came from; two papers are joined."""
-        documents = [text.load() for text in self.texts]
-        if len(documents) == 2:
-            return join(*documents)
-        return documents[0], (_record(self.texts[0]),)
-
-    def unit(self, order: Order, fingerprint: str) -> str:
-        """The file name of what it gives."""
-        records = [_record(text) for text in self.texts]
-        return document_unit_name(self.id, records, order.recipe, fingerprint)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What there is to ask about."""
-
-    jobs: list[Job]
-    groups: dict[str, str]  # document id → group, for papers that are compared
-    skips: list[Skip]
-    repeated: list[Skip]
-    files: set[str]
-    num_read: int
-    num_worked: int
-
-
-def read_all(
-    order: Order,
-    folder: Folder,
-    sources: Sequence[Source],
-    tokenizer: Tokenizer,
-    progress: Progress,
-) -> Reading:
-    """Every source read, what repeats another left out, papers paired up."""
-    fingerprint = tokenizer.fingerprint
-    work: SourceWork[Texts] = SourceWork(
-        order,
-        folder,
-        progress,
-        name=lambda source: texts_name(source, fingerprint),
-        read=read_texts,
-        work=partial(read_on, tokenizer=order.recipe.tokenizer, units=folder.units),
-    )
-    work.do(sources)
-    read = [(name, text) for name, made in work.of(sources) for text in made.documents]
-    kept, repeated = without_repeated(
-        read, [(name, str(text.facts["title"]), text.sketch) for name, text in read], progress
-    )
-    jobs = [Job(source=name, texts=(text,)) for name, text in kept]
-    compared = list(_pairs(order, jobs))
-    return Reading(
-        jobs=jobs + compared,
-        groups={text.id: job.id for job in compared for text in job.texts},
-        skips=work.skips,
-        repeated=repeated,
-        files=set(work.made),
-        num_read=len(work.made),
-        num_worked=work.num_worked,
-    )
+_SECONDS_BETWEEN_REPORTS = 0.5
 
 
 def with_model(
@@ -162,21 +76,6 @@ def _endpoints(order: Order) -> list[Endpoint]:
     return [e for e in (order.model.writer, order.model.judge) if e is not None]
 
 
-def _pairs(order: Order, jobs: Sequence[Job]) -> Iterator[Job]:
-    """Papers in the same language of which two fit the longest context, each in one pair."""
-    if order.recipe.kinds and "comparison" not in order.recipe.kinds:
-        return
-    half = order.recipe.ctx[-1] // 2 - PROMPT_ROOM // 2
-    papers = {
-        job.id: job for job in jobs if job.texts[0].facts["kind"] == "paper" and job.tokens <= half
-    }
-    for language in sorted({str(job.texts[0].facts["language"]) for job in papers.values()}):
-        ids = [id for id, job in papers.items() if str(job.texts[0].facts["language"]) == language]
-        for one, other in pairs(ids):
-            first, second = papers[one], papers[other]
-            yield Job(source=f"{first.source} + {second.source}", texts=first.texts + second.texts)
-
-
 class _Talk:
     """The conversation about all documents."""
 
@@ -187,6 +86,7 @@ class _Talk:
         self._tokenizer, self._progress = tokenizer, progress
         self._paths: dict[str, Path] = {}  # by job id
         self._crashes: dict[str, str] = {}
+        self._num_partial = 0
         self.finished: set[str] = set()
         self.skips: list[Skip] = []
         self.stopped: str | None = None
@@ -206,6 +106,7 @@ class _Talk:
                 finished=len(self.finished),
                 to_do=len(to_do),
                 num_bytes=sum(job.tokens for job in to_do),
+                noun="document",
             )
             try:
                 asyncio.run(self._hold(to_do))
@@ -213,6 +114,14 @@ class _Talk:
                 self._progress.end()
         if self._crashes:
             raise Crash(self._crashes)
+        self._forget_others(jobs)
+
+    def _forget_others(self, jobs: Sequence[Job]) -> None:
+        """The account of rejects is that of this dataset's documents; the answers stay."""
+        if self._folder.ledger.exists():
+            ids = {document.said.id for document in self.documents(jobs)}
+            with Ledger.open(self._folder.ledger) as ledger:
+                ledger.keep_decisions(ids)
 
     def documents(self, jobs: Sequence[Job]) -> list[ReadDocument]:
         """What came of the jobs, in their order."""
@@ -235,7 +144,8 @@ class _Talk:
     async def _hold(self, jobs: Sequence[Job]) -> None:
         assert self._order.model is not None
         with Ledger.open(self._folder.ledger) as ledger:
-            spent = ledger.spent()
+            endpoints = _endpoints(self._order)
+            spent = ledger.spent({e.model: e.price for e in endpoints if e.price is not None})
             purse = Purse(
                 max_usd=self._order.model.max_usd,
                 max_tokens=self._order.model.max_tokens,
@@ -244,18 +154,29 @@ class _Talk:
             )
             async with AsyncExitStack() as stack:
                 longest = max(job.tokens for job in jobs)
-                callers = []
-                for endpoint in _endpoints(self._order):
+                servers: list[Server] = []
+                callers: list[Caller] = []
+                for endpoint in endpoints:
                     key = os.environ.get(endpoint.key_variable) or None
                     server = await stack.enter_async_context(Server(endpoint, key))
+                    servers.append(server)
                     context = min(longest, self._order.recipe.ctx[-1]) if not callers else 0
-                    facts = await server.check(context + PROMPT_ROOM, ANSWER_ROOM)
-                    self.notes += facts.notes
-                    callers.append(Caller(server, ledger, purse))
+                    await server.check(context + PROMPT_ROOM, ANSWER_ROOM)
+                    # the rng only spreads retries over time: no row depends on it
+                    callers.append(Caller(server, ledger, purse, rng=random.Random()))
                 panel = Panel(writer=callers[0], judge=callers[1] if len(callers) > 1 else None)
-                await self._take_up(jobs, panel, ledger, purse)
-                for caller in callers:
-                    self.notes += caller.server.notes
+                reporting = asyncio.create_task(self._report(callers))
+                try:
+                    await self._take_up(jobs, panel, ledger, purse)
+                finally:
+                    reporting.cancel()
+                    self.notes += [note for server in servers for note in server.notes]
+                    self.stopped = self._why_incomplete(callers, purse)
+
+    async def _report(self, callers: Sequence[Caller]) -> None:
+        while True:
+            await asyncio.sleep(_SECONDS_BETWEEN_REPORTS)
+            self._progress.calls(_sentence(callers))
 
     async def _take_up(
         self, jobs: Sequence[Job], panel: Panel, ledger: Ledger, purse: Purse
@@ -266,7 +187,7 @@ class _Talk:
             for number, job in enumerate(jobs):
                 await _until(at_work, panel.writer.hungry)
                 if purse.is_spent:
-                    self._stop(jobs[number:])
+                    self._leave(jobs[number:])
                     break
                 prepared = await self._prepared(job)
                 if prepared is not None:
@@ -282,7 +203,8 @@ class _Talk:
             document, sources = job.load()
             return prepare(document, sources, self._tokenizer, self._order.recipe)
 
-        return await self._guarded(job, asyncio.to_thread(work))
+        prepared: Prepared | None = await self._guarded(job, asyncio.to_thread(work))
+        return prepared
 
     async def _ask(self, job: Job, prepared: Prepared, panel: Panel, ledger: Ledger) -> None:
         interview = Interview(prepared, self._order.recipe, panel)
@@ -310,9 +232,29 @@ class _Talk:
             self._progress.failed(job.title, "a bug in longqa", job.tokens)
             return None
 
-    def _stop(self, rest: Sequence[Job]) -> None:
+    def _why_incomplete(self, callers: Sequence[Caller], purse: Purse) -> str | None:
+        """One line when something was not asked, and how to go on."""
+        if purse.is_spent:
+            return (
+                f"the budget is spent: {purse.spent_tokens:,} tokens and ${purse.spent_usd:,.2f} "
+                f"by all runs in this folder, {self._num_partial:,} documents asked about in part "
+                f"and {len(self.skips):,} not at all; run the same command with a larger --max-usd "
+                "or --max-tokens to go on, no answer is paid for twice"
+            )
+        if self._num_partial:
+            failed = Counter[str]()
+            for caller in callers:
+                failed.update(caller.standing.failed)
+            why = ", ".join(f"{count:,} {reason}" for reason, count in failed.most_common(3))
+            return (
+                f"calls failed ({why}), so {self._num_partial:,} documents were asked about in "
+                "part; run the same command to ask again, no answer is paid for twice"
+            )
+        return None
+
+    def _leave(self, rest: Sequence[Job]) -> None:
         for job in rest:
-            skip = Skip(job.source, NOT_BEGUN, "the budget is spent")
+            skip = Skip(job.source, NOT_BEGUN, REASON)
             self._progress.failed(job.title, skip.reason, job.tokens)
             self.skips.append(told(skip, self._order, self._progress))
 
@@ -321,8 +263,27 @@ class _Talk:
 
     def _take(self, job: Job, path: Path) -> None:
         self._paths[job.id] = path
-        if not path.name.endswith(_PARTIAL):
+        if path.name.endswith(_PARTIAL):
+            self._num_partial += 1
+        else:
             self.finished.add(path.name)
+
+
+def _sentence(callers: Sequence[Caller]) -> str:
+    """ "412 calls, 12 at once, 1,204,551 tokens, $0.84"."""
+    standings = [caller.standing for caller in callers]
+    tokens = sum(s.usage.prompt + s.usage.completion for s in standings)
+    parts = [
+        f"{sum(s.sent for s in standings):,} calls",
+        f"{sum(s.in_flight for s in standings)} at once",
+        f"{tokens:,} tokens",
+    ]
+    failed = sum(sum(s.failed.values()) for s in standings)
+    if failed:
+        parts.append(f"{failed:,} failed")
+    if all(s.usd is not None for s in standings):
+        parts.append(f"${sum(s.usd or 0 for s in standings):,.2f}")
+    return ", ".join(parts)
 
 
 async def _until(
@@ -349,15 +310,3 @@ def _reap(at_work: set[asyncio.Task[None]]) -> None:
     for task in [task for task in at_work if task.done()]:
         at_work.discard(task)
         task.result()
-
-
-def _record(text: KeptText) -> SourceRecord:
-    facts = text.facts
-    return SourceRecord(
-        title=facts["title"],
-        author=facts["author"],
-        year=facts["year"],
-        license=facts["license"],
-        url=facts["url"],
-        sha256=facts["sha256"],
-    )

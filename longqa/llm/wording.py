@@ -14,6 +14,8 @@ import json
 from collections.abc import Sequence
 from functools import cache
 
+from pydantic import BaseModel
+
 from longdata.documents import DocumentKind
 from longqa.llm.forms import Attempted, Compared, Judged, Looked, Written
 from longqa.llm.taxonomy import MODEL_KINDS, ModelKind
@@ -35,7 +37,7 @@ EXAMINER = (
 )
 
 _NOUN: dict[DocumentKind, str] = {"book": "book", "paper": "paper", "other": "document"}
-_SHAPES = {
+_SHAPES: dict[type[BaseModel], object] = {
     Written: {"items": [{"question": "…", "answer": "…", "quotes": ["…"]}]},
     Looked: {"answered": True, "answer": "…", "quotes": ["…"]},
     Attempted: {"known": True, "answer": "…"},
@@ -181,5 +183,5 @@ def _in(language: str | None) -> str:
     return f"Question and answer are in {language}; quotes stay in the language of the text."
 
 
-def _shape(form: type) -> str:
+def _shape(form: type[BaseModel]) -> str:
     return f"Answer with JSON like this: {json.dumps(_SHAPES[form], ensure_ascii=False)}"
