@@ -26,7 +26,7 @@ from longdata.languages import language_of, name_of, parse
         ("it", "Il guardiano accendeva la lampada ogni sera alle sette, anche d'inverno."),
         (
             "pt",
-            "O faroleiro acendia a lâmpada todas as noites às sete horas e não deixava ninguém subir.",
+            "O faroleiro acendia a lâmpada todas as noites às sete horas e não parava.",
         ),
         ("nl", "De wachter stak de lamp elke avond om zeven uur aan, ook in de winter."),
         ("pl", "Latarnik zapalał lampę każdego wieczoru o siódmej, nawet zimą, gdy padał śnieg."),
