@@ -16,7 +16,8 @@ import asyncio
 import ipaddress
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
@@ -72,26 +73,14 @@ class Server:
         self._secrets = [json.dumps(key)[1:-1].encode(), key.encode()] if key else []
         self._dialect = Dialect()
         self._prompts = CutPrompts()
-        headers = {"accept-encoding": "identity", "content-type": "application/json"}
+        self._headers = {"accept-encoding": "identity", "content-type": "application/json"}
         if key:
-            headers["authorization"] = f"Bearer {checked_key(key, endpoint.key_variable)}"
-        try:
-            self._client = httpx.AsyncClient(
-                headers=headers,
-                follow_redirects=False,
-                trust_env=not is_loopback(httpx.URL(self.base_url).host),
-                timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-                limits=httpx.Limits(
-                    max_connections=None,
-                    max_keepalive_connections=endpoint.concurrency,
-                    keepalive_expiry=_IDLE_SECONDS,
-                ),
-            )
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            raise UserError(
-                f"got proxy settings that cannot be used ({type(error).__name__}); allowed: "
-                "http://host:port in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; fix: mend or unset them"
-            ) from None
+            bearer = checked_key(key, endpoint.key_variable)
+            self._headers["authorization"] = f"Bearer {bearer}"
+        # One connection for each client: a pool of httpx looks at all of its connections for every
+        # request, which with 64 of them costs more than the request.
+        self._trusted = httpx.create_ssl_context()
+        self._idle = [self._new_client()]
 
     def __repr__(self) -> str:
         return f"Server(model={self.endpoint.model!r}, base_url={self.base_url!r})"
@@ -109,7 +98,8 @@ class Server:
 
     async def close(self) -> None:
         """Let go of all connections."""
-        await self._client.aclose()
+        while self._idle:
+            await self._idle.pop().aclose()
 
     async def check(self, prompt_tokens: int, completion_tokens: int) -> ServerFacts:
         """Look, without a paid token, whether such requests can be answered. UserError: no."""
@@ -167,7 +157,8 @@ class Server:
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._client.stream(method, url, content=body) as response,
+                self._client() as client,
+                client.stream(method, url, content=body) as response,
             ):
                 room = MAX_ANSWER_BYTES if response.status_code == 200 else _MAX_ERROR_BYTES
                 answer = await _read(response, room, is_whole=response.status_code == 200)
@@ -178,6 +169,30 @@ class Server:
         except (httpx.RequestError, httpx.InvalidURL) as error:
             said = self._redact(" ".join(f"{type(error).__name__} {error}".split())[:200])
             raise Unreachable(f"{self.base_url}: {said}") from None
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
+        client = self._idle.pop() if self._idle else self._new_client()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+
+    def _new_client(self) -> httpx.AsyncClient:
+        try:
+            return httpx.AsyncClient(
+                headers=self._headers,
+                follow_redirects=False,
+                trust_env=not is_loopback(httpx.URL(self.base_url).host),
+                verify=self._trusted,
+                timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+                limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise UserError(
+                f"got proxy settings that cannot be used ({type(error).__name__}); allowed: "
+                "http://host:port in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; fix: mend or unset them"
+            ) from None
 
     def _without_key(self, answer: bytes, *, is_error: bool) -> bytes:
         """An answer that repeats the key, without it: this goes into the ledger and messages."""
