@@ -409,6 +409,13 @@ def test_one_head_or_a_part_of_the_heads_is_refused() -> None:
         s2_attention(Layer(4), *rows_of(1, 32, (2, 2), "tokens first"), None)
 
 
+def test_a_layer_without_a_context_length_asks_for_a_group_size() -> None:
+    layer = Layer(2)
+    del layer.s2_group_size
+    with pytest.raises(UserError, match=r"without max_position_embeddings.*set_group_size"):
+        s2_attention(layer, *rows_of(1, 32, (2, 2), "tokens first"), None)
+
+
 def test_halves_are_views_of_whole_key_value_groups() -> None:
     query, key, value = (x.detach() for x in qkv(3, (9, 3)))
     (q0, k0, v0), (q1, k1, v1) = halves(query, key, value)

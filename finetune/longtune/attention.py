@@ -49,11 +49,13 @@ def s2_attention(
     Raises UserError for scores that are changed on the way, and in training for a mask that is not
     made of documents.
     """
+    import torch
+
     _require_plain_scores(kwargs)
     query, key, value = of_one_dtype(module, query, key, value)
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     whole_batch = causal and query.shape[2] == key.shape[2] and kwargs.get("cache") is None
-    if not whole_batch or hasattr(attention_mask, "ndim"):
+    if not whole_batch or isinstance(attention_mask, torch.Tensor):
         if whole_batch and module.training:
             raise _not_documents(attention_mask)
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -65,17 +67,23 @@ def s2_attention(
     sparse = module.training and sliding_window is None
     if sparse:
         require_all_heads(module, query)
-    return _in_documents(
+    cu_seq_lens = kwargs.get("cu_seq_lens_q")
+    in_documents = _in_documents
+    if torch.compiler.is_compiling() and not (attention_mask is None and cu_seq_lens is None):
+        # where documents begin is a matter of values, which a graph does not have
+        in_documents = torch.compiler.disable(_in_documents)
+    out = in_documents(
         query,
         key,
         value,
         attention_mask,
         group_size=group_size_of(module) if sparse else None,
         position_ids=kwargs.get("position_ids"),
-        cu_seq_lens=kwargs.get("cu_seq_lens_q"),
+        cu_seq_lens=cu_seq_lens,
         scale=scaling,
         dropout=dropout,
-    ), None
+    )
+    return out, None
 
 
 def _in_documents(
@@ -94,33 +102,19 @@ def _in_documents(
     import torch
 
     batch_size, _, length, _ = query.shape
-    if not torch.compiler.is_compiling():
-        bounds = bounds_of_batch(
-            documents, batch_size, length, position_ids=position_ids, cu_seq_lens=cu_seq_lens
-        )
-    elif documents is None and cu_seq_lens is None:
+    if torch.compiler.is_compiling():
         _require_no_restart(position_ids)
         bounds = rows(batch_size, length)
     else:
-        # where documents begin is a matter of values, which a graph does not have
-        out: Tensor = torch.compiler.disable(_in_documents)(
-            query,
-            key,
-            value,
-            documents,
-            group_size=group_size,
-            position_ids=position_ids,
-            cu_seq_lens=cu_seq_lens,
-            scale=scale,
-            dropout=dropout,
+        bounds = bounds_of_batch(
+            documents, batch_size, length, position_ids=position_ids, cu_seq_lens=cu_seq_lens
         )
-        return out
     window = documents.window if documents is not None else None
-    stream = [x.transpose(1, 2).flatten(0, 1) for x in (query, key, value)]
+    q_THD, k_TKD, v_TKD = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))
     if group_size is None or window is not None:
-        out = attend(*stream, bounds, scale=scale, window=window, dropout=dropout)
+        out = attend(q_THD, k_TKD, v_TKD, bounds, scale=scale, window=window, dropout=dropout)
     else:
-        out = shifted_sparse(*stream, bounds, group_size, scale=scale, dropout=dropout)
+        out = shifted_sparse(q_THD, k_TKD, v_TKD, bounds, group_size, scale=scale, dropout=dropout)
     return out.unflatten(0, (batch_size, length))
 
 

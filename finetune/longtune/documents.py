@@ -38,7 +38,7 @@ def s2_mask(
     q_offset: int = 0,
     kv_offset: int = 0,
     mask_function: Seen | None = None,
-    attention_mask: Tensor | None = None,
+    attention_mask: Tensor | Documents | None = None,
     local_size: int | None = None,
     use_vmap: bool = False,
     device: device | str = "cpu",
@@ -51,6 +51,8 @@ def s2_mask(
     import torch
     from transformers.masking_utils import causal_mask_function, sdpa_mask
 
+    if isinstance(attention_mask, Documents):  # made ahead of time, by `generate`
+        return attention_mask
     seen: Seen = mask_function or causal_mask_function
     whole = q_length == kv_length and _is_zero(q_offset) and _is_zero(kv_offset) and not use_vmap
     if whole and seen is causal_mask_function and attention_mask is None:

@@ -75,8 +75,11 @@ def _sdpa(
         strict=True,
     ):
         banded = window is not None and window < length
+        q, k, v = (x.unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v))
         out = scaled_dot_product_attention(
-            *(x.unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v)),
+            q,
+            k,
+            v,
             attn_mask=_band(length, window or length, q.device) if banded else None,
             is_causal=not banded,
             dropout_p=dropout,

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
+from typing import ClassVar
 
 Bounds = tuple[int, ...]
 
@@ -33,6 +34,12 @@ class Documents:
 
     bounds: Bounds
     window: int | None = None
+
+    ndim: ClassVar[int] = 4  # this and the next: how `generate` handles masks made ahead of time
+
+    def contiguous(self) -> Documents:
+        """Itself."""
+        return self
 
 
 def rows(batch_size: int, length: int) -> Bounds:
