@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from longdata.sources import Skip
 from longdata.tokenizers import Tokenizer
@@ -24,10 +25,13 @@ from longqa.facts import (
     BuildFacts,
     DocumentFacts,
     GeneratorFacts,
+    ModelFacts,
     ReasonCount,
+    ShortFacts,
     SkippedFacts,
     SplitName,
 )
+from longqa.longalpaca import SHORT
 from longqa.order import Order
 from longqa.recipe import Recipe
 from longqa.work import WorkedDocument, public_name
@@ -50,6 +54,8 @@ def account(
     split_of: Mapping[str, SplitName],
     skips: Iterable[Skip],
     kept: Mapping[str, int],
+    notes: Sequence[str],
+    short: ShortFacts | None,
     begun: Mapping[str, float],
 ) -> BuildFacts:
     """The facts of a build whose rows are written.
@@ -76,6 +82,8 @@ def account(
             "kinds": dict(order.recipe.kinds),
         },
         "generator": generator,
+        "model": _model(order, notes),
+        "short": short,
         "splits": {
             "shares": {split: order.shares[split] for split in SPLITS},
             "documents": dict(Counter(split_of.values())),
@@ -83,14 +91,37 @@ def account(
         "documents": [_document_facts(d, split_of) for d in documents],
         "skipped": [_skipped_facts(skip) for skip in skips],
         "dropped": _sum(d.said.dropped for d in documents),
-        "requested": _sum(d.said.requested for d in documents),
+        "requested": _sum([*(d.said.requested for d in documents), _of_short(short, "asked")]),
         "kept": dict(sorted(kept.items())),
-        "missing": _reasons(d.said.missing for d in documents),
+        "missing": _reasons([*(d.said.missing for d in documents), _missing_short(short)]),
         "rejected": _reasons(d.said.rejected for d in documents),
         "timing": _durations(begun),
     }
     _must_balance(facts)
     return facts
+
+
+def _model(order: Order, notes: Sequence[str]) -> ModelFacts | None:
+    model = order.recipe.model
+    if model is None:
+        return None
+    return {
+        "model": model.model,
+        "judge": model.judge,
+        "temperature": model.temperature,
+        "language": model.language,
+        "notes": sorted(set(notes)),
+    }
+
+
+def _of_short(short: ShortFacts | None, what: Literal["asked", "mixed"]) -> dict[str, int]:
+    return {SHORT: short[what]} if short is not None and short[what] else {}
+
+
+def _missing_short(short: ShortFacts | None) -> dict[tuple[str, str], int]:
+    if short is None or not short["missing"]:
+        return {}
+    return {(SHORT, "the file holds no further row"): short["missing"]}
 
 
 def _document_facts(document: ReadDocument, split_of: Mapping[str, SplitName]) -> DocumentFacts:

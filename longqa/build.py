@@ -15,13 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from longdata.atomic import write_file
 from longdata.sources import Skip, Source, discover
+from longdata.tokenizers import Tokenizer
 from longqa.accounting import ReadDocument, account
 from longqa.card import write_card
 from longqa.dataset import SplitFiles, SplitWriter
@@ -33,6 +35,7 @@ from longqa.order import Order
 from longqa.overview import Statistics
 from longqa.progress import Progress
 from longqa.report import write_report
+from longqa.short import Mixed, mix
 from longqa.source_work import is_loss, told
 from longqa.splits import assign_splits
 from longqa.work import (
@@ -89,8 +92,10 @@ def build(order: Order, progress: Progress) -> Built:
             seed=order.recipe.seed,
             shares=order.shares,
         )
+        mixed = _mixed(order, used, split_of, tokenizer)
         with folder.staging() as stage:
-            statistics, files, generator = _write_rows(stage, used, split_of)
+            short_rows = mixed.rows if mixed else ()
+            statistics, files, generator = _write_rows(stage, used, split_of, short_rows)
             facts = account(
                 order,
                 tokenizer,
@@ -99,6 +104,8 @@ def build(order: Order, progress: Progress) -> Built:
                 split_of=split_of,
                 skips=[*skips, *harvest.repeated],
                 kept=statistics.by_kind,
+                notes=harvest.notes,
+                short=mixed.facts if mixed else None,
                 begun=timing,
             )
             write_file(stage / FILE_NAME, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
@@ -141,10 +148,35 @@ def sources_of(order: Order, progress: Progress) -> tuple[list[Source], list[Ski
     return sources, skips
 
 
+def _mixed(
+    order: Order,
+    documents: Iterable[ReadDocument],
+    split_of: Mapping[str, SplitName],
+    tokenizer: Tokenizer,
+) -> Mixed | None:
+    """The short rows that go with the long ones of the training split."""
+    if order.short is None:
+        return None
+    long = sum(d.said.num_examples for d in documents if split_of[d.said.id] == "train")
+    recipe = order.recipe
+    return mix(
+        long,
+        order.short_share,
+        order.short,
+        seed=recipe.seed,
+        tokenizer=tokenizer,
+        ctx=recipe.ctx[0],
+    )
+
+
 def _write_rows(
-    stage: Path, documents: Iterable[ReadDocument], split_of: Mapping[str, SplitName]
+    stage: Path,
+    documents: Iterable[ReadDocument],
+    split_of: Mapping[str, SplitName],
+    short: Sequence[Mapping[str, Any]],
 ) -> tuple[Statistics, list[SplitFiles], GeneratorFacts]:
-    """All rows, by document id, then as they were made: neighbours share their context."""
+    """All rows, by document id, then as they were made: neighbours share their context. Short ones
+    come last in the training split."""
     statistics = Statistics()
     written_by: GeneratorFacts = {"backend": "", "model": None, "prompt_sha": ""}
     wordings: set[str] = set()
@@ -157,6 +189,9 @@ def _write_rows(
                 statistics.add({**row, "split": split})
                 written_by = row["generator"]
                 wordings.add(written_by["prompt_sha"])
+        for instruction in short:
+            writers["train"].write(instruction)
+            statistics.add({**instruction, "split": "train"})
     digest = hashlib.sha256("\n".join(sorted(wordings)).encode()).hexdigest()
     written_by = {**written_by, "prompt_sha": digest}  # of the wordings of all kinds
     return statistics, [writers[split].files for split in SPLITS], written_by

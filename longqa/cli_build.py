@@ -159,6 +159,17 @@ def build(
             "--dry-run", help="Print calls, tokens, price and time of a model, and ask nothing."
         ),
     ] = False,
+    mix_short: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Mix short instructions into the training split: JSON, JSONL or Parquet with "
+            "instruction, input and output, or with messages.",
+        ),
+    ] = None,
+    short_share: Annotated[
+        float, typer.Option(metavar="X", help="Their share of the training split.")
+    ] = 0.26,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -212,6 +223,7 @@ def build(
     from longqa.progress import progress_for
     from longqa.questions import KINDS
     from longqa.recipe import ModelRecipe, Recipe
+    from longqa.short_file import load_short
 
     if offline:
         _stay_offline()
@@ -288,6 +300,8 @@ def build(
         ),
         generator=generator,
         model=model_order,
+        short=None if mix_short is None else load_short(mix_short, metadata=metadata),
+        short_share=short_share,
         license=license,
         metadata=metadata,
         text_column=text_column,

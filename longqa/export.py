@@ -33,8 +33,7 @@ from longqa import longalpaca
 from longqa.dataset import read_rows, split_paths
 from longqa.facts import SPLITS
 from longqa.longalpaca import SHORT, Parsed
-from longqa.prompts import TITLES_BORDER, head, prompt, tail
-from longqa.short import short_prompt
+from longqa.prompts import TITLES_BORDER, head, prompt, short_prompt, tail
 
 FOLDER = "export"  # inside the dataset folder; `datasets` looks into data/ alone
 _GROUP_CHARACTERS = 16 << 20  # of a Parquet row group
@@ -159,7 +158,7 @@ def record_of(row: Mapping[str, Any], format: str) -> dict[str, Any]:
 
 
 def prompt_of(row: Mapping[str, Any]) -> str:
-    """The prompt of a row as training and chat have it; of a short row, its instruction."""
+    """The prompt of a row as training and chat have it; of a short row, its own."""
     if row["material_kind"] == SHORT:
         return short_prompt(row["question"])
     return prompt(
@@ -183,7 +182,8 @@ def parse(format: str, record: Mapping[str, Any]) -> tuple[Parsed, str]:
     else:
         user, assistant = (turn["content"] for turn in record["messages"])
     if record["question_kind"] == SHORT:
-        return Parsed(kind=SHORT, context="", question=user), assistant
+        ending = short_prompt("")
+        return Parsed(kind=SHORT, context="", question=user.removesuffix(ending)), assistant
     return parse_prompt(user), assistant
 
 

@@ -67,6 +67,35 @@ class GeneratorFacts(TypedDict):
     prompt_sha: str
 
 
+class ModelFacts(TypedDict):
+    """The language models of a build. What they cost is in the ledger, which is not published."""
+
+    model: str
+    judge: str | None
+    temperature: float
+    language: str | None  # asked for; None = as each document
+    notes: list[str]  # what the server did not take, or could not tell
+
+
+class ShortFacts(TypedDict):
+    """What is said of short rows that were mixed into the training split.
+
+    read = usable + the sum of skipped, asked = mixed + missing, mixed <= usable.
+    """
+
+    file: str  # its name, without its folder
+    sha256: str
+    license: str | None
+    share: float  # of the training split, as asked for
+    reached: float
+    read: int
+    usable: int
+    skipped: dict[str, int]  # by reason
+    asked: int  # rows
+    mixed: int
+    missing: int
+
+
 class DocumentFacts(TypedDict):
     """One document that was read. `kept` is its number of rows, `tokens` the whole document."""
 
@@ -113,6 +142,8 @@ class BuildFacts(TypedDict):
     tokenizer: TokenizerFacts
     recipe: RecipeFacts
     generator: GeneratorFacts
+    model: ModelFacts | None  # None: the questions were made offline
+    short: ShortFacts | None  # None: nothing was mixed in
     splits: SplitFacts
     documents: list[DocumentFacts]
     skipped: list[SkippedFacts]
@@ -168,6 +199,10 @@ def read_facts(folder: Path) -> BuildFacts:
 def _mismatch(value: Any, expected: Any, where: str) -> str | None:
     """The first place where `value` is not what the annotation says, in words."""
     origin, inner = get_origin(expected), get_args(expected)
+    if any(is_typeddict(one) for one in inner):  # an object, or None
+        objects = [one for one in inner if is_typeddict(one)]
+        if origin not in (list, dict):
+            return None if value is None else _mismatch(value, objects[0], where)
     if is_typeddict(expected):
         if not isinstance(value, dict):
             return f"{where} is no object"

@@ -15,6 +15,8 @@ from longdata.errors import UserError
 from longqa.facts import SplitName
 from longqa.llm.records import Endpoint
 from longqa.recipe import Recipe
+from longqa.short import num_short
+from longqa.short_file import ShortFile
 from longqa.splits import SHARES
 from longqa.work import GENERATORS
 
@@ -48,6 +50,8 @@ class Order:
     recipe: Recipe = field(default_factory=Recipe)
     generator: str = "extractive"
     model: ModelOrder | None = None  # of the recipe's model; None = the offline generator
+    short: ShortFile | None = None  # mixed into the training split
+    short_share: float = 0.26  # of the training split, as in LongAlpaca
     license: str | None = None
     metadata: Path | None = None
     text_column: str = "text"
@@ -61,6 +65,7 @@ class Order:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise UserError(f"got --workers {self.workers}; allowed: 1 or more; fix: leave it out")
+        num_short(1, self.short_share)  # a wrong share ends here
         if (self.model is None) != (self.recipe.model is None):
             raise ValueError("a recipe with a model needs an order that says where it is")
         if self.model is None and self.generator not in GENERATORS:

@@ -59,3 +59,8 @@ def prompt(
     """The whole prompt; the answer follows after one space."""
     opening = head(title=title, author=author, kind=kind, is_whole=is_whole)
     return f"{opening}{context}{tail(question)}"
+
+
+def short_prompt(instruction: str) -> str:
+    """The prompt of a short row, which has no text to read; the answer follows after one space."""
+    return f"{instruction}\nAnswer:"

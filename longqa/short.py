@@ -21,18 +21,19 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from longdata.errors import UserError
+from longqa.facts import ShortFacts
 from longqa.longalpaca import SHORT
-from longqa.prompts import CHAT_MARKUP_TOKENS
+from longqa.prompts import CHAT_MARKUP_TOKENS, short_prompt
 from longqa.records import Example, Generator, SourceRecord
 from longqa.short_file import ShortFile, load_short
 
 if TYPE_CHECKING:
     from longdata.tokenizers import Tokenizer
 
-__all__ = ["Mixed", "ShortFacts", "ShortFile", "load_short", "mix", "num_short", "short_prompt"]
+__all__ = ["Mixed", "ShortFile", "load_short", "mix", "num_short"]
 
 _BATCH = 256
 _BATCH_CHARACTERS = 1 << 20  # encoding takes some hundred bytes of memory for each
@@ -41,36 +42,12 @@ _BOS_AND_EOS = 2
 _OVER = "over the token budget"
 
 
-class ShortFacts(TypedDict):
-    """What `build.json` says of the short rows.
-
-    read = usable + the sum of skipped, asked = mixed + missing, mixed <= usable.
-    """
-
-    file: str  # its name, without its folder
-    sha256: str
-    license: str | None
-    share: float  # of the training split, as asked for
-    reached: float
-    read: int
-    usable: int
-    skipped: dict[str, int]  # by reason
-    asked: int  # rows
-    mixed: int
-    missing: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
     """Short rows as the Parquet schema has them, in the order of their ranks, and the account."""
 
     rows: tuple[dict[str, Any], ...]
     facts: ShortFacts
-
-
-def short_prompt(instruction: str) -> str:
-    """The prompt of a row without a text to read; the answer follows after one space."""
-    return instruction
 
 
 def num_short(long_rows: int, share: float) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from longdata.errors import SourceError, UserError
-from longdata.readers.rows import _BROKEN, _chunks
+from longdata.readers.rows import BROKEN, chunks_of
 from longdata.sidecar import Facts, load_sidecar
 from longdata.sources import Source, sha256_of
 from longdata.walking import METADATA_NAMES
@@ -161,10 +161,10 @@ def _texts(file: ShortFile) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     source = Source(path=file.path, name=file.path.name, sha256=file.sha256)
     try:
-        for chunk in _chunks(source):
+        for chunk in chunks_of(source):
             yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
-    except (*_BROKEN, UnicodeDecodeError, SourceError, OSError) as error:
+    except (*BROKEN, UnicodeDecodeError, SourceError, OSError) as error:
         raise _damaged(file.path, str(error)) from None
 
 

@@ -17,8 +17,8 @@ from longdata.errors import UserError
 from longdata.tokenizers import Tokenizer
 from longqa.dataset import SCHEMA, read_rows, write_split
 from longqa.export import prompt_of
-from longqa.prompts import CHAT_MARKUP_TOKENS
-from longqa.short import Mixed, load_short, mix, num_short, short_prompt
+from longqa.prompts import CHAT_MARKUP_TOKENS, short_prompt
+from longqa.short import Mixed, load_short, mix, num_short
 
 TOKENIZER = Tokenizer.load()
 
@@ -91,7 +91,7 @@ def test_a_short_row_is_a_row_of_the_schema_and_marked_as_short(tmp_path: Path) 
 
 def test_row_tokens_are_those_of_the_whole_training_row(tmp_path: Path) -> None:
     for row in mixed(tmp_path / "a.jsonl", rows(40)).rows:
-        assert prompt_of(row) == short_prompt(row["question"]) == row["question"]
+        assert prompt_of(row) == short_prompt(row["question"]) == f"{row['question']}\nAnswer:"
         text = f"{row['question']} {row['answer']}"
         assert row["row_tokens"] == 1 + TOKENIZER.count(text) + 1
         assert row["row_tokens"] + CHAT_MARKUP_TOKENS <= row["ctx"]

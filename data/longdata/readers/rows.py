@@ -37,7 +37,7 @@ MAX_RATIO = 2000  # unpacked bytes per packed byte, beyond the first GB: text ne
 FREE_BYTES = 1 << 30
 MAX_PROBLEMS = 10_000
 MAX_WINDOW = 1 << 27  # bytes of memory a zstd file may ask for, as `zstd` itself allows
-_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
 
 _TITLE_KEYS = ("title", "short_book_title")
 _LICENSE_KEYS = ("license", "licence")
@@ -212,11 +212,11 @@ def _lines(source: Source, problems: _Problems) -> Iterator[tuple[int, bytes]]:
     number = 0
     begun: list[bytes] = []  # the pieces of a line that goes on in the next chunk
     size = 0
-    chunks = _chunks(source)
+    chunks = chunks_of(source)
     while True:
         try:
             chunk = next(chunks, b"")
-        except _BROKEN as error:
+        except BROKEN as error:
             said = " ".join(str(error).split())
             problems.report("", "truncated", f"unreadable after row {number}: {said}")
             return
@@ -235,8 +235,8 @@ def _lines(source: Source, problems: _Problems) -> Iterator[tuple[int, bytes]]:
             raise SourceError("too large", f"row {number + 1} has more than {MAX_LINE >> 20} MB")
 
 
-def _chunks(source: Source) -> Iterator[bytes]:
-    """The unpacked bytes in pieces. One of `_BROKEN` is raised where they cannot go on."""
+def chunks_of(source: Source) -> Iterator[bytes]:
+    """The unpacked bytes in pieces. One of `BROKEN` is raised where they cannot go on."""
     limit = max(FREE_BYTES, source.path.stat().st_size * MAX_RATIO)
     total = 0
     with source.path.open("rb") as raw:
