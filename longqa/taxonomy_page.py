@@ -47,6 +47,10 @@ def checks_of(kind: ModelKind) -> list[str]:
         checks.append("the text, read again, does not answer it")
     if kind.spread:
         checks.append(f"{kind.spread:.0%} of the text between them")
+    if kind.needs_whole:
+        checks.append("where the context is the whole document")
+    if kind.focus == "a section":
+        checks.append("quotes in that part")
     if kind.one_passage_must_fail:
         checks.append("one passage is not enough")
     if kind.own_check is not None:

@@ -102,3 +102,20 @@ def test_spread_is_the_distance_of_middles() -> None:
 )
 def test_words_are_counted_in_any_script(text: str, words: int) -> None:
     assert count_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"),
+    [
+        ("He had paid forty shillings", True),
+        ("In 1887, on the 3rd", True),
+        ("In 1888", False),
+        ("In 1,887.0", True),
+        ("The NASA had it", False),
+        ("It cost 18", False),
+    ],
+)
+def test_figures_and_abbreviations_stand_in_the_text(answer: str, good: bool) -> None:
+    assert (own_checks.grounded(draft(answer=answer)) is None) == good
+    has_number = any(c.isdigit() for c in answer)
+    assert (own_checks.measured(draft(answer=answer)) is None) == (good and has_number)

@@ -13,6 +13,7 @@ from longqa.llm.drafts import Draft
 LONGEST_COPY = 25  # words in a row that a summary may take from the text
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+")
+_TELLING = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|\b[A-Z]{2,}\b")  # figures, abbreviations
 
 
 def summarised(draft: Draft) -> str | None:
@@ -76,3 +77,27 @@ def compared(draft: Draft) -> str | None:
     """Quotes from both papers."""
     sides = {span.start >= draft.border for span in draft.spans}
     return None if len(sides) == 2 else "it quotes only one of the two papers"
+
+
+def grounded(draft: Draft) -> str | None:
+    """Its figures and abbreviations stand in the text."""
+    known = {_plain(word) for word in _TELLING.findall(draft.material.context)}
+    if all(_plain(word) in known for word in _TELLING.findall(draft.answer)):
+        return None
+    return "a figure or abbreviation of its answer is not in the text"
+
+
+def measured(draft: Draft) -> str | None:
+    """It gives figures, and they stand in the text."""
+    if not _NUMBER.search(draft.answer):
+        return "its answer gives no number"
+    return grounded(draft)
+
+
+def _plain(word: str) -> str:
+    """ "1,000.0" and "1000" are one figure."""
+    if not word[0].isdigit():
+        return word
+    whole, _, rest = word.replace(",", "").partition(".")
+    rest = rest.rstrip("0")
+    return f"{whole}.{rest}" if rest else whole

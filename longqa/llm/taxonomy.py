@@ -83,6 +83,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
         quotes=(1, 2),
         focus="a stretch",
         most=6,
+        own_check=own_checks.grounded,
     ),
     "character": ModelKind(
         asks="what a character is like, and how the text shows it",
@@ -182,6 +183,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
         words=(30, 300),
         quotes=(2, 6),
         most=2,
+        own_check=own_checks.grounded,
     ),
     "method": ModelKind(
         asks="how the method of a paper works",
@@ -191,6 +193,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
         "explains it step by step.",
         words=(30, 350),
         quotes=(2, 6),
+        own_check=own_checks.grounded,
     ),
     "experiments": ModelKind(
         asks="what was measured, how, and what came out",
@@ -200,6 +203,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
         "out. The answer gives the figures that matter.",
         words=(20, 300),
         quotes=(1, 6),
+        own_check=own_checks.measured,
     ),
     "limitations": ModelKind(
         asks="what a paper does not show or cannot do",
@@ -210,6 +214,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
         words=(30, 300),
         quotes=(1, 6),
         most=1,
+        own_check=own_checks.grounded,
     ),
     "review": ModelKind(
         asks="a review: strengths, weaknesses, questions",
