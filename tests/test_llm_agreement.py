@@ -84,6 +84,8 @@ UNCLEAR = [
     ("Ambrose Fenn", "Ambrose Fenn's brother"),
     ("Ambrose Fenn", "Ambrose Fenn or Hall"),
     ("Ambrose Fenn", "It was not Ambrose Fenn"),
+    ("Ambrose Fenn", "It never was Ambrose Fenn"),
+    ("14 men", "14 men were almost lost"),
     ("Ambrose Fenn", "It was lit by Hall, not by Ambrose Fenn"),
     ("Ambrose Fenn", "The lamp was lit in 1872 by Ambrose Fenn"),
     ("Ambrose Fenn", "I don't know, perhaps Ambrose Fenn"),
