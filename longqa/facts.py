@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import UnionType
 from typing import (
     Any,
     Literal,
     TypedDict,
+    Union,
     cast,
     get_args,
     get_origin,
@@ -27,6 +29,7 @@ from typing import (
 )
 
 from longdata.errors import UserError
+from longqa.decontamination import DecontaminationFacts
 
 FILE_NAME = "build.json"
 FORMAT = "longqa-dataset"
@@ -97,7 +100,10 @@ class ShortFacts(TypedDict):
 
 
 class DocumentFacts(TypedDict):
-    """One document that was read. `kept` is its number of rows, `tokens` the whole document."""
+    """One document that was read. `kept` is its number of rows, `tokens` the whole document.
+
+    Two papers that are compared are one more entry, whose title and source name both.
+    """
 
     id: str
     title: str
@@ -108,7 +114,7 @@ class DocumentFacts(TypedDict):
     url: str | None
     source: str  # file name or address, never an absolute path
     sha256: str
-    kind: str  # "book", "paper", "other"
+    kind: str  # "book", "paper", "other", "papers"
     tokens: int
     split: SplitName
     kept: int
@@ -144,6 +150,7 @@ class BuildFacts(TypedDict):
     generator: GeneratorFacts
     model: ModelFacts | None  # None: the questions were made offline
     short: ShortFacts | None  # None: nothing was mixed in
+    decontamination: DecontaminationFacts | None  # None: no evaluation set was named
     splits: SplitFacts
     documents: list[DocumentFacts]
     skipped: list[SkippedFacts]
@@ -198,14 +205,15 @@ def read_facts(folder: Path) -> BuildFacts:
 
 def _mismatch(value: Any, expected: Any, where: str) -> str | None:
     """The first place where `value` is not what the annotation says, in words."""
-    origin, inner = get_origin(expected), get_args(expected)
-    if any(is_typeddict(one) for one in inner):  # an object, or None
+    origin, inner, name = get_origin(expected), get_args(expected), where.rstrip(".")
+    if origin in (Union, UnionType):
         objects = [one for one in inner if is_typeddict(one)]
-        if origin not in (list, dict):
-            return None if value is None else _mismatch(value, objects[0], where)
+        if not objects:
+            return _wrong_value(value, inner, name)
+        return None if value is None else _mismatch(value, objects[0], where)  # an object or null
     if is_typeddict(expected):
         if not isinstance(value, dict):
-            return f"{where} is no object"
+            return f"{name} is no object"
         for key, kind in get_type_hints(expected).items():
             if key not in value:
                 return f"{where}{key} is missing"
@@ -213,7 +221,6 @@ def _mismatch(value: Any, expected: Any, where: str) -> str | None:
             if wrong:
                 return wrong
         return None
-    name = where.rstrip(".")
     if origin is list:
         if not isinstance(value, list):
             return f"{name} is no list"
@@ -225,9 +232,13 @@ def _mismatch(value: Any, expected: Any, where: str) -> str | None:
     elif origin is Literal:
         return None if value in inner else f"{name} is {value!r}"
     else:
-        allowed = inner or (expected,)
-        if float in allowed:
-            allowed = (*allowed, int)
-        is_right = isinstance(value, allowed) and not isinstance(value, bool)
-        return None if is_right else f"{name} is {value!r}"
+        return _wrong_value(value, (expected,), name)
     return next((wrong for wrong in found if wrong), None)
+
+
+def _wrong_value(value: Any, allowed: tuple[type, ...], name: str) -> str | None:
+    """A whole number is a number, too; true and false are none."""
+    if float in allowed:
+        allowed = (*allowed, int)
+    is_right = isinstance(value, allowed) and not isinstance(value, bool)
+    return None if is_right else f"{name} is {value!r}"

@@ -25,6 +25,8 @@ def facts() -> BuildFacts:
         "tokenizer": {"name": "tekken", "fingerprint": "ab12", "vocab_size": 131072},
         "recipe": {"ctx": [8192], "shares": [1.0], "per_document": 4, "kinds": {}},
         "generator": {"backend": "extractive", "model": None, "prompt_sha": "cd34"},
+        "model": None,
+        "short": None,
         "splits": {"shares": {"train": 1.0}, "documents": {"train": 1}},
         "documents": [
             {
@@ -53,6 +55,34 @@ def facts() -> BuildFacts:
     }
 
 
+MODEL: dict[str, Any] = {
+    "model": "writer",
+    "judge": None,
+    "temperature": 1,
+    "language": "de",
+    "notes": ["no seed is taken"],
+}
+SHORT: dict[str, Any] = {
+    "file": "short.jsonl",
+    "sha256": "ab" * 32,
+    "license": None,
+    "share": 0.25,
+    "reached": 0.25,
+    "read": 5,
+    "usable": 4,
+    "skipped": {"duplicate": 1},
+    "asked": 1,
+    "mixed": 1,
+    "missing": 0,
+}
+
+
+def test_facts_of_a_model_and_of_short_rows_are_read_back(tmp_path: Path) -> None:
+    written = {**facts(), "model": MODEL, "short": SHORT}
+    (tmp_path / FILE_NAME).write_text(json.dumps(written), encoding="utf-8")
+    assert read_facts(tmp_path) == written
+
+
 def test_facts_are_read_back_as_written(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps(facts()), encoding="utf-8")
     assert read_facts(tmp_path) == facts()
@@ -67,6 +97,17 @@ def test_facts_are_read_back_as_written(tmp_path: Path) -> None:
         ({"documents": [{}]}, r"documents\[0\].id is missing"),
         ({"missing": 3}, "missing is no list"),
         ({"kept": {"order": "2"}}, "kept.order is '2'"),
+        ({"kept": {"order": True}}, "kept.order is True"),
+        ({"tokenizer": None}, "where tokenizer is no object"),
+        ({"recipe": {**facts()["recipe"], "kinds": {"order": "2"}}}, "recipe.kinds.order is '2'"),
+        ({"model": "writer"}, "where model is no object"),
+        ({"model": []}, "where model is no object"),
+        ({"model": {**MODEL, "temperature": None}}, "model.temperature is None"),
+        ({"model": {**MODEL, "notes": [1]}}, r"model.notes\[0\] is 1"),
+        ({"model": {k: v for k, v in MODEL.items() if k != "judge"}}, "model.judge is missing"),
+        ({"short": False}, "where short is no object"),
+        ({"short": {**SHORT, "license": 3}}, "short.license is 3"),
+        ({"short": {**SHORT, "skipped": {"duplicate": None}}}, "short.skipped.duplicate is None"),
     ],
 )
 def test_facts_of_another_shape_are_refused_with_the_place(
