@@ -390,6 +390,7 @@ def test_nothing_is_copied_on_the_way_to_the_kernel(
         return real(q, k, v, **rest)
 
     real = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(kernels, "_shares_keys", lambda _: True)
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
     s2_attention(Layer(heads[0]), *inputs, None)
     assert calls == [True] * 6  # plain: 8 groups; shifted: ½, 3, ½+½, 3, ½

@@ -7,9 +7,9 @@
 | few runs of equal segments, CPU, float32, dropout | torch's SDPA, one call per run, on views |
 | many segments on a GPU | `flash_attn` where installed, else torch's `varlen_attn`: one call |
 
-T tokens of all rows, H query heads, K key-value heads (K divides H; none is repeated for a fused
-kernel), D numbers per head. A run is a batch of equal segments, seen through the strides of the
-stream: with tokens in front of heads, as a projection leaves them, nothing is copied going in.
+T tokens of all rows, H query heads, K key-value heads (K divides H), D numbers per head. A run is a
+batch of equal segments, seen through the strides of the stream: with tokens in front of heads, as a
+projection leaves them, nothing is copied going in.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _sdpa(
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    if not _gqa_is_fused(query_THD):
+    if not _shares_keys(query_THD):
         heads = query_THD.shape[1] // key_TKD.shape[1]
         key_TKD, value_TKD = _repeat(key_TKD, heads), _repeat(value_TKD, heads)
     sizes = [count * length for count, length in runs(bounds)]
@@ -90,11 +90,15 @@ def _sdpa(
     return outs[0] if len(outs) == 1 else torch.cat(outs)
 
 
-def _gqa_is_fused(query_THD: Tensor) -> bool:
-    """float32 on a GPU has one fused kernel, and that one wants as many key as query heads."""
+def _shares_keys(query_THD: Tensor) -> bool:
+    """Whether heads that read one key are best left to share it.
+
+    In float32 a GPU's only fused kernel wants a key per query head, and a CPU works on as many
+    threads as there are keys.
+    """
     import torch
 
-    return not (query_THD.is_cuda and query_THD.dtype == torch.float32)
+    return bool(query_THD.is_cuda and query_THD.dtype != torch.float32)
 
 
 def _repeat(heads_TKD: Tensor, times: int) -> Tensor:
