@@ -18,6 +18,7 @@ from typing import Literal
 from longdata.sources import Skip
 from longdata.tokenizers import Tokenizer
 from longqa import __version__
+from longqa.decontamination import DecontaminationFacts, report
 from longqa.facts import (
     FORMAT,
     FORMAT_VERSION,
@@ -84,6 +85,7 @@ def account(
         "generator": generator,
         "model": _model(order, notes),
         "short": short,
+        "decontamination": _overlaps(order, documents),
         "splits": {
             "shares": {split: order.shares[split] for split in SPLITS},
             "documents": dict(Counter(split_of.values())),
@@ -112,6 +114,13 @@ def _model(order: Order, notes: Sequence[str]) -> ModelFacts | None:
         "language": model.language,
         "notes": sorted(set(notes)),
     }
+
+
+def _overlaps(order: Order, documents: Sequence[ReadDocument]) -> DecontaminationFacts | None:
+    if order.recipe.against is None:
+        return None
+    tallies = [(d.said.title, d.said.overlap) for d in documents if d.said.overlap is not None]
+    return report(order.recipe.against, tallies, order.cache_dir)
 
 
 def _of_short(short: ShortFacts | None, what: Literal["asked", "mixed"]) -> dict[str, int]:

@@ -16,14 +16,16 @@ from pathlib import Path
 import yaml
 
 from longdata.atomic import write_file
-from longdata.licenses import LICENSES, Verdict, combined
+from longdata.licenses import LICENSES, Verdict
+from longqa.attribution import Attributed, sources_of, verdict_of
 from longqa.card_header import header, pretty_name
+from longqa.card_making import making
 from longqa.card_row import row_section
 from longqa.dataset import SplitFiles
 from longqa.facts import SPLITS, BuildFacts
-from longqa.llm.taxonomy import ALL_KINDS
-from longqa.markdown import fenced, link, plain, table
-from longqa.overview import Statistics, spark
+from longqa.longalpaca import SHORT
+from longqa.markdown import link, plain, table
+from longqa.overview import Statistics, about, in_order, spark
 
 FILE_NAME = "README.md"
 _MOST_SOURCES = 1000
@@ -33,23 +35,22 @@ def write_card(
     folder: Path, facts: BuildFacts, files: Sequence[SplitFiles], statistics: Statistics
 ) -> Path:
     """Write `README.md` for the rows in a dataset folder; its path."""
-    documents = [document for document in facts["documents"] if document["kept"]]
-    verdict = combined(document["license"] for document in documents)
-    yaml_header = yaml.safe_dump(
-        header(facts, files, statistics, verdict), sort_keys=False, allow_unicode=True, width=100
-    )
+    sources = sources_of(facts, statistics)
+    verdict = verdict_of(sources)
+    fields = header(facts, files, statistics, sources, verdict)
+    yaml_header = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
     parts = (
         f"---\n{yaml_header}---",
-        f"# {pretty_name(facts)}",
+        f"# {pretty_name(sources)}",
         _license_notice(verdict),
-        _introduction(statistics),
-        _loading(),
+        _introduction(facts, statistics),
+        _loading(statistics),
         row_section(folder),
         _numbers(statistics),
         _kinds(facts, statistics),
-        _making(facts),
-        _sources(facts),
-        _license(verdict),
+        making(facts, statistics),
+        _sources(sources, statistics),
+        _license(facts, verdict),
         _use(facts, statistics),
     )
     path = folder / FILE_NAME
@@ -76,17 +77,32 @@ def _license_notice(verdict: Verdict) -> str:
     return ""
 
 
-def _introduction(statistics: Statistics) -> str:
+def _introduction(facts: BuildFacts, statistics: Statistics) -> str:
+    model = facts["model"]
+    written = (
+        f" A language model, {plain(model['model'])}, wrote the questions and the answers."
+        if model
+        else ""
+    )
+    short = (
+        f"\n\nOf the training split, {100 * statistics.short_share:.1f} % "
+        f"({statistics.num_short:,} of {statistics.by_split['train']:,} rows) are short "
+        "instructions with their answers and no text to read (`material_kind` is `short`), mixed "
+        "in so that a model stays good at short chats."
+        if statistics.num_short
+        else ""
+    )
     return (
-        f"{statistics.num_rows:,} questions on {len(statistics.documents):,} long documents, each "
+        f"{statistics.num_long:,} questions on {len(statistics.documents):,} long documents, each "
         f"with its answer, the text to read (a row has up to {max(statistics.by_ctx):,} tokens) "
         "and the places in the text that show the answer. For training and testing language "
-        "models on long contexts."
+        f"models on long contexts.{written}{short}"
     )
 
 
-def _loading() -> str:
-    return """## Loading
+def _loading(statistics: Statistics) -> str:
+    every = "every long example" if statistics.num_short else "every example"
+    return f"""## Loading
 
 ```python
 from datasets import load_dataset
@@ -97,29 +113,27 @@ rows = load_dataset("path/to/this/folder")["train"]  # or its name on the Hub
 The same prompt for training and use, with `pip install longqa`:
 
 ```python
-from longqa.prompts import prompt
+from longqa.export import prompt_of
 
 row = rows[0]
-source = row["sources"][0]
-text = prompt(
-    context=row["context"],
-    question=row["question"],
-    title=source["title"],
-    author=source["author"],
-    kind=row["material_kind"],
-    is_whole=row["is_whole"],
-)
+text = prompt_of(row)
 answer = " " + row["answer"]
 ```
 
-`report.html` shows every example with its evidence in its context; it needs no network."""
+`report.html` shows {every} with its evidence in its context; it needs no network."""
 
 
 def _numbers(statistics: Statistics) -> str:
+    has_short = statistics.num_short > 0
     splits = table(
-        ("Split", "Documents", "Examples"),
+        ("Split", "Documents", "Examples", *(["Of them short"] * has_short)),
         [
-            (split, f"{statistics.documents_of(split):,}", f"{statistics.by_split[split]:,}")
+            (
+                split,
+                f"{statistics.documents_of(split):,}",
+                f"{statistics.by_split[split]:,}",
+                *([f"{statistics.by_kind_and_split[SHORT, split]:,}"] * has_short),
+            )
             for split in SPLITS
             if statistics.by_split[split]
         ],
@@ -132,6 +146,12 @@ def _numbers(statistics: Statistics) -> str:
     bins = table(
         [f"{10 * tenth}–{10 * tenth + 10} %" for tenth in range(10)],
         [[f"{value:,.0f}" for value in statistics.depth.bins]],
+    )
+    apart = (
+        "\n\nThe short rows are counted in the table of splits alone; they have "
+        f"{statistics.short_tokens.mean:,.0f} tokens on average."
+        if has_short
+        else ""
     )
     return f"""## Numbers
 
@@ -147,15 +167,13 @@ answered from the text, and their answers say so.
 
 Where in the context the evidence lies (examples; one with several passages counts in parts):
 
-{bins}"""
+{bins}{apart}"""
 
 
 def _kinds(facts: BuildFacts, statistics: Statistics) -> str:
-    names = set(facts["requested"]) | set(statistics.by_kind)
+    has_model = facts["model"] is not None
     rows = []
-    for kind in sorted(
-        names, key=lambda k: (list(ALL_KINDS).index(k) if k in ALL_KINDS else 99, k)
-    ):
+    for kind in in_order({*facts["requested"], *statistics.by_kind}):
         missing = Counter[str]()
         for entry in facts["missing"]:
             if entry["kind"] == kind:
@@ -165,7 +183,7 @@ def _kinds(facts: BuildFacts, statistics: Statistics) -> str:
         rows.append(
             (
                 f"`{kind}`",
-                f"{ALL_KINDS[kind].asks}; {ALL_KINDS[kind].basis}" if kind in ALL_KINDS else "",
+                "; ".join(filter(None, about(kind, has_model=has_model))),
                 f"{facts['requested'].get(kind, 0):,}",
                 f"{statistics.by_kind[kind]:,}",
                 f"`{spark(depth.bins).replace(' ', '·')}`" if depth and any(depth.bins) else "",
@@ -176,63 +194,32 @@ def _kinds(facts: BuildFacts, statistics: Statistics) -> str:
     return f"## Kinds of questions\n\n{table(head, rows)}"
 
 
-def _making(facts: BuildFacts) -> str:
-    tokenizer, recipe, generator = facts["tokenizer"], facts["recipe"], facts["generator"]
-    refused = Counter[str]()
-    for entry in facts["rejected"]:
-        refused[entry["reason"]] += entry["count"]
-    skipped = Counter(entry["reason"] for entry in facts["skipped"])
-    lengths = ", ".join(
-        f"{ctx:,} ({100 * share:.0f} %)"
-        for ctx, share in zip(recipe["ctx"], recipe["shares"], strict=True)
-    )
-    model = f", model {plain(generator['model'])}" if generator["model"] else ""
-    date = f", {plain(facts['created'])}" if facts["created"] else ""
-    said = [
-        f"- longqa {plain(facts['version'])}{date}",
-        f"- seed {facts['seed']}; token budgets {lengths}; up to {recipe['per_document']:,} "
-        "questions a document",
-        f"- questions by the {plain(generator['backend'])} generator{model}",
-        f"- tokens counted with {plain(tokenizer['name'])} ({tokenizer['vocab_size']:,} tokens, "
-        f"fingerprint {plain(tokenizer['fingerprint'][:16])})",
-        "- every row was checked: its evidence stands at its offsets, the question does not "
-        "contain its answer, and the row fits its budget",
-    ]
-    parts = ["## How it was made"]
-    if facts["command"]:
-        parts.append(fenced(facts["command"], "sh"))
-    parts.append("\n".join(said))
-    for heading, counts in (
-        ("Candidate questions refused by a check", refused),
-        ("Parts of documents left out when they were read", Counter(facts["dropped"])),
-        ("Sources that could not be used", skipped),
-    ):
-        if counts:
-            rows = [(plain(reason), f"{n:,}") for reason, n in sorted(counts.items())]
-            parts.append(table((heading, "Count"), rows))
-    return "\n\n".join(parts)
-
-
-def _sources(facts: BuildFacts) -> str:
-    documents = [document for document in facts["documents"] if document["kept"]]
+def _sources(sources: Sequence[Attributed], statistics: Statistics) -> str:
     rows = [
         (
-            link(document["title"], document["url"]),
-            plain(document["author"] or "–"),
-            str(document["year"] or "–"),
-            plain(document["license"] or "not stated"),
-            document["split"],
-            f"{document['kept']:,}",
+            link(source.title, source.url) + " (short instructions)" * source.is_short,
+            plain(source.author or "–"),
+            str(source.year or "–"),
+            plain(source.license or "not stated"),
+            source.split,
+            f"{source.num_rows:,}",
         )
-        for document in documents[:_MOST_SOURCES]
+        for source in _first_sources(sources)
     ]
     head = ("Title", "Author", "Year", "Licence", "Split", "Examples")
-    more = len(documents) - _MOST_SOURCES
+    more = len(sources) - len(rows)
     rest = f"\n\n… and {more:,} more, all in `build.json`." if more > 0 else ""
-    return f"## Sources\n\n{table(head, rows)}{rest}"
+    twice = "\n\nAn example that compares two papers counts for both." * bool(statistics.by_pair)
+    return f"## Sources\n\n{table(head, rows)}{rest}{twice}"
 
 
-def _license(verdict: Verdict) -> str:
+def _first_sources(sources: Sequence[Attributed]) -> list[Attributed]:
+    """As many documents as are listed, and the file of short instructions in any case."""
+    documents = [source for source in sources if not source.is_short]
+    return documents[:_MOST_SOURCES] + [source for source in sources if source.is_short]
+
+
+def _license(facts: BuildFacts, verdict: Verdict) -> str:
     known = ", ".join(f"[{LICENSES[id].name}]({LICENSES[id].url})" for id in verdict.sources)
     parts = ["## Licence"]
     if known:
@@ -263,6 +250,12 @@ def _license(verdict: Verdict) -> str:
     ]
     if duties:
         parts.append("Together they ask: " + "; ".join(duties) + ".")
+    if facts["model"]:
+        parts.append(
+            "The questions and answers were written by a language model. A model's licence, or the "
+            "terms of the service it was used through, may bind the use of what it writes, training "
+            "other models on it included: read them before the dataset is published or used."
+        )
     parts.append("This follows from what the sources say about themselves; it is no legal advice.")
     return "\n\n".join(parts)
 
@@ -274,6 +267,12 @@ def _use(facts: BuildFacts, statistics: Statistics) -> str:
         if facts["generator"]["backend"] == "extractive"
         else ""
     )
+    written = (
+        " What a language model wrote can be wrong where no check saw it, and repeats its habits "
+        "and biases; read a sample in `report.html` before you rely on it."
+        if facts["model"]
+        else ""
+    )
     kept_apart = (
         f"\n\nThe {statistics.by_split['test']:,} test examples are on documents that are in no "
         "other split; a model may still have seen those documents in its pretraining."
@@ -282,7 +281,7 @@ def _use(facts: BuildFacts, statistics: Statistics) -> str:
     )
     return (
         "## Use and limits\n\nMade for fine-tuning language models to use long contexts, and for "
-        f"testing whether they do.{patterns} Answers are right by the text, which need not be "
+        f"testing whether they do.{patterns}{written} Answers are right by the text, which need not be "
         "right about the world: a novel invents, and an old paper may be outdated. Models may "
         "know famous books by heart and answer without reading. The documents keep the opinions "
         f"and the language of their time.{kept_apart}"

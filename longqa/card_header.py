@@ -1,6 +1,6 @@
 """The first lines of a dataset's card: what the Hub and `datasets` read.
 
-    header(facts, files, statistics, verdict) -> {"pretty_name": …, "license": "cc-by-4.0", …}
+    header(facts, files, statistics, sources, verdict) -> {"pretty_name": …, "license": "cc-by-4.0", …}
 
 `configs` says which files belong to which split, `dataset_info` what columns and sizes to expect.
 A licence that the Hub has no name for is "other" with its own name and link.
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from longdata.licenses import LICENSES, Verdict
+from longqa.attribution import Attributed
 from longqa.dataset import FEATURES, SplitFiles
 from longqa.facts import BuildFacts
 from longqa.overview import Statistics
@@ -27,23 +28,33 @@ _HUB_LICENSES = {
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
-def pretty_name(facts: BuildFacts) -> str:
+def pretty_name(sources: Sequence[Attributed]) -> str:
     """What the dataset is called; titles of documents are not in it."""
-    count = sum(document["kept"] > 0 for document in facts["documents"])
+    count = sum(not source.is_short for source in sources)
     return f"LongQA: questions on {count:,} {'document' if count == 1 else 'documents'}"
 
 
 def header(
-    facts: BuildFacts, files: Sequence[SplitFiles], statistics: Statistics, verdict: Verdict
+    facts: BuildFacts,
+    files: Sequence[SplitFiles],
+    statistics: Statistics,
+    sources: Sequence[Attributed],
+    verdict: Verdict,
 ) -> dict[str, Any]:
-    """The fields of the card's YAML, in order. `files` has one entry per split."""
+    """The fields of the card's YAML, in order. `files` has one entry per split.
+
+    Languages are those of the documents and the one that questions were asked for in.
+    """
     written = [split for split in files if split.num_examples]
-    languages = {document["language"] or "" for document in facts["documents"] if document["kept"]}
+    model = facts["model"]
+    languages = {source.language or "" for source in sources}
+    languages.add((model["language"] if model else None) or "")
     known = sorted(code for code in languages if re.fullmatch("[a-z]{2,3}", code))
     return {
-        "pretty_name": pretty_name(facts),
+        "pretty_name": pretty_name(sources),
         **_license_header(verdict),
         **({"language": known} if known else {}),
+        **({"annotations_creators": ["machine-generated"]} if model else {}),
         "task_categories": ["question-answering", "text-generation"],
         "size_categories": [
             next((name for top, name in _SIZES if statistics.num_rows < top), "n>1M")

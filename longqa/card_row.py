@@ -24,10 +24,10 @@ _ABOUT_COLUMN = {
     "context_tokens": "tokens of the context alone",
     "row_tokens": "tokens of the training row: BOS, template, context, question, answer, EOS",
     "question_kind": "one of the kinds below",
-    "material_kind": "book, paper or other",
+    "material_kind": "book, paper, other, papers (two papers to compare) or short (no text)",
     "is_whole": "whether the context is the whole document",
     "evidence": "`context[start:end] == text`; `depth` is where its middle lies, 0 to 1",
-    "sources": "where the context came from, for attribution",
+    "sources": "where the context came from, for attribution; both of two papers",
     "generator": "what wrote the question",
     "checks": "what was checked; null where a check was not run",
 }

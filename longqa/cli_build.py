@@ -14,6 +14,7 @@ from longqa.cli_exits import BUG, INTERRUPTED, OK, SKIPPED, examples, fail
 from longqa.cli_values import as_typed, kinds_of, model_of, numbers_of, prices_of, splits_of
 
 if TYPE_CHECKING:
+    from longqa.decontamination import Against, Mode
     from longqa.order import ModelOrder, Order
     from longqa.progress import Progress
     from longqa.recipe import ModelRecipe
@@ -159,6 +160,17 @@ def build(
             "--dry-run", help="Print calls, tokens, price and time of a model, and ask nothing."
         ),
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SET,…",
+            help="Keep contexts and questions apart from evaluation sets: pg19, proof-pile, "
+            "longbench, longchat, or a file or folder.",
+        ),
+    ] = None,
+    contaminated: Annotated[
+        str, typer.Option(metavar="WHAT", help="remove them, or only report them.")
+    ] = "remove",
     mix_short: Annotated[
         Path | None,
         typer.Option(
@@ -297,6 +309,7 @@ def build(
             tokenizer=tokenizer,
             seed=seed,
             model=model_recipe,
+            against=_against(against, contaminated, offline=offline),
         ),
         generator=generator,
         model=model_order,
@@ -357,6 +370,25 @@ def _forecast(order: Order, progress: Progress) -> None:
     finally:
         progress.end()
     print_forecast(made, order, Console())
+
+
+def _against(given: str | None, mode: str, *, offline: bool) -> Against | None:
+    """The evaluation sets, indexed."""
+    from longqa.decontamination import arguments_of, prepare
+
+    if mode not in ("remove", "report"):
+        raise UserError(
+            f"got --contaminated {mode}; allowed: remove, report; fix: --contaminated report"
+        )
+    if given is None:
+        return None
+    chosen: Mode = "remove" if mode == "remove" else "report"
+    return prepare(
+        arguments_of(given),
+        mode=chosen,
+        offline=offline,
+        tell=lambda line: typer.echo(line, err=True),
+    )
 
 
 def _language(given: str | None) -> str | None:

@@ -19,13 +19,14 @@ from rapidfuzz import fuzz
 from longdata.documents import Document
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.checks import Counter, check
+from longqa.decontamination import CONTEXT_OVERLAPS, Check, load_index
 from longqa.kinds import MAKERS
 from longqa.materials import cut_materials
 from longqa.names import find_people
 from longqa.questions import KINDS, UNANSWERABLE_SHARE, next_kind
 from longqa.reading import Reading
 from longqa.recipe import Outcome, Recipe
-from longqa.records import Example, Question
+from longqa.records import Example, Material, Question
 from longqa.view import View
 
 MOST_PER_MATERIAL = 4  # questions of one kind on one context
@@ -52,12 +53,17 @@ def ask(document: Document, tokenizer: Tokenizer, recipe: Recipe) -> Outcome:
         shares=recipe.shares or tuple(1.0 for _ in recipe.ctx),
         questions=total,
     )
-    desks = [
-        _Desk(View(material, reading, people), places, recipe.seed)
+    guard = guard_of(document, recipe)
+    used = [
+        (material, places)
         for material, places in materials
-        if places
+        if places and not (guard and guard.context(material.start, material.end))
     ]
-    dealer = _Dealer(desks, Counter(ruler))
+    too_few = CONTEXT_OVERLAPS if any(places for _, places in materials) else TOO_SHORT
+    desks = [
+        _Desk(View(material, reading, people), places, recipe.seed) for material, places in used
+    ]
+    dealer = _Dealer(desks, Counter(ruler), guard)
     if recipe.exact:
         requested = exact
         for kind, wanted in exact.items():
@@ -67,7 +73,7 @@ def ask(document: Document, tokenizer: Tokenizer, recipe: Recipe) -> Outcome:
     missing: Tally[tuple[str, str]] = Tally()
     for kind, wanted in requested.items():
         if wanted > dealer.kept[kind]:
-            reason = dealer.why_closed(kind) if desks else TOO_SHORT
+            reason = dealer.why_closed(kind) if desks else too_few
             if kind == "unanswerable" and not recipe.exact and desks:
                 reason = SHARE_KEPT
             missing[kind, reason] = wanted - dealer.kept[kind]
@@ -78,7 +84,15 @@ def ask(document: Document, tokenizer: Tokenizer, recipe: Recipe) -> Outcome:
         rejected=dict(sorted(dealer.rejected.items())),
         document_tokens=ruler.count([(0, len(document.text))]),
         counted_by=ruler.exact_by,
+        overlap=guard.tally() if guard else None,
     )
+
+
+def guard_of(document: Document, recipe: Recipe) -> Check | None:
+    """What keeps a document's examples apart from the recipe's evaluation sets, if it names any."""
+    if recipe.against is None:
+        return None
+    return Check(load_index(recipe.against), document.text, recipe.against.mode)
 
 
 def _exact_counts(document: Document, recipe: Recipe) -> dict[str, int]:
@@ -138,11 +152,12 @@ class _Desk:
 class _Dealer:
     """Takes questions from the desks in turn and keeps the account."""
 
-    def __init__(self, desks: list[_Desk], counter: Counter) -> None:
+    def __init__(self, desks: list[_Desk], counter: Counter, guard: Check | None) -> None:
         self.kept: Tally[str] = Tally()
         self.rejected: Tally[tuple[str, str]] = Tally()
         self._desks = desks
         self._counter = counter
+        self._guard = guard
         self._examples: list[tuple[tuple[object, ...], Example]] = []
         self._asked: dict[str, list[str]] = {}
 
@@ -169,7 +184,7 @@ class _Dealer:
                 break
             material = desk.view.material
             refusal = self._asked_before(question)
-            example = refusal or check(question, material, self._counter)
+            example = refusal or self._checked(question, material)
             if isinstance(example, str):
                 self.rejected[kind, example] += 1
                 continue
@@ -187,6 +202,12 @@ class _Dealer:
             return True
         desk.closed.add(kind)
         return False
+
+    def _checked(self, question: Question, material: Material) -> Example | str:
+        example = check(question, material, self._counter)
+        if self._guard is None or isinstance(example, str):
+            return example
+        return self._guard.question(example.question, example.answer) or example
 
     def _asked_before(self, question: Question) -> str | None:
         """The reason if this document was asked about the same, or nearly, on any material."""

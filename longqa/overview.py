@@ -6,6 +6,7 @@
 
 A row counts once in `depth` whatever the number of its evidence passages: each of n passages adds
 1/n. `spread` is the distance from the first to the last passage, of rows that have two or more.
+Short rows, which have no text, are counted apart: lengths, depths and shares are of the long ones.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from rich.text import Text
 from longdata.errors import UserError
 from longqa.dataset import SCHEMA, read_rows
 from longqa.facts import SPLITS, BuildFacts, read_facts
-from longqa.llm.taxonomy import ALL_KINDS
+from longqa.llm.taxonomy import ALL_KINDS, MODEL_KINDS
+from longqa.longalpaca import SHORT
 
 NUM_BINS = 10
 COLUMNS = [name for name in SCHEMA.names if name != "context"]  # all that `gather` reads
@@ -88,16 +90,22 @@ class Lengths:
 
 @dataclass(slots=True)
 class Statistics:
-    """The numbers of a dataset. Documents are told apart by title and hash of their source."""
+    """The numbers of a dataset. Documents are told apart by title and hash of their source; two
+    papers that are compared are two documents, and theirs are counted in `by_pair` too.
+    """
 
-    num_rows: int = 0
+    num_rows: int = 0  # long and short
     by_kind: Counter[str] = field(default_factory=Counter)
     by_material: Counter[str] = field(default_factory=Counter)
-    by_ctx: Counter[int] = field(default_factory=Counter)
+    by_ctx: Counter[int] = field(default_factory=Counter)  # long rows
     by_split: Counter[str] = field(default_factory=Counter)
-    by_license: Counter[str] = field(default_factory=Counter)
+    by_license: Counter[str] = field(default_factory=Counter)  # of any of a row's sources
     by_kind_and_split: Counter[tuple[str, str]] = field(default_factory=Counter)
     documents: dict[tuple[str, str], str] = field(default_factory=dict)  # title, hash → split
+    by_pair: Counter[tuple[str, str]] = field(
+        default_factory=Counter
+    )  # rows on a paper and another
+    passed: Counter[str] = field(default_factory=Counter)  # checks
     row_tokens: Lengths = field(default_factory=Lengths)
     context_tokens: Lengths = field(default_factory=Lengths)
     answer_words: Lengths = field(default_factory=Lengths)
@@ -106,11 +114,28 @@ class Statistics:
     spread: Histogram = field(default_factory=Histogram)
     num_without_evidence: int = 0
     num_whole: int = 0
+    short_tokens: Lengths = field(default_factory=Lengths)
+    short_sources: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def num_short(self) -> int:
+        """Rows without a text to read."""
+        return self.by_material[SHORT]
+
+    @property
+    def num_long(self) -> int:
+        """Rows with a text to read."""
+        return self.num_rows - self.num_short
 
     @property
     def unanswerable_share(self) -> float:
-        """The share of rows whose answer says that the text does not tell."""
-        return self.by_kind["unanswerable"] / (self.num_rows or 1)
+        """The share of long rows whose answer says that the text does not tell."""
+        return self.by_kind["unanswerable"] / (self.num_long or 1)
+
+    @property
+    def short_share(self) -> float:
+        """The share of the training split that is short."""
+        return self.num_short / (self.by_split["train"] or 1)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count one row, with its "split"; `context` is not needed."""
@@ -118,13 +143,25 @@ class Statistics:
         self.num_rows += 1
         self.by_kind[kind] += 1
         self.by_material[row["material_kind"]] += 1
-        self.by_ctx[row["ctx"]] += 1
         self.by_split[split] += 1
         self.by_kind_and_split[kind, split] += 1
+        self.by_license.update({source["license"] or NO_LICENSE for source in row["sources"]})
+        if row["material_kind"] == SHORT:
+            self.short_tokens.add(row["row_tokens"])
+            for source in row["sources"]:
+                self.short_sources[source["title"], source["sha256"]] = source
+        else:
+            self._add_long(row)
+
+    def _add_long(self, row: Mapping[str, Any]) -> None:
+        kind = row["question_kind"]
+        self.by_ctx[row["ctx"]] += 1
         self.num_whole += row["is_whole"]
-        for source in row["sources"]:
-            self.by_license[source["license"] or NO_LICENSE] += 1
-            self.documents[source["title"], source["sha256"]] = split
+        names = [(source["title"], source["sha256"]) for source in row["sources"]]
+        self.documents.update(dict.fromkeys(names, row["split"]))
+        if len(names) > 1:
+            self.by_pair.update(names)
+        self.passed.update(name for name, passed in row["checks"].items() if passed)
         self.row_tokens.add(row["row_tokens"])
         self.context_tokens.add(row["context_tokens"])
         self.answer_words.add(len(row["answer"].split()))
@@ -150,6 +187,20 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Statistics:
     return statistics
 
 
+def in_order(kinds: Iterable[str]) -> list[str]:
+    """Kinds of questions as the taxonomy has them; then those it does not know, short rows last."""
+    place = {kind: number for number, kind in enumerate(ALL_KINDS)}
+    return sorted(kinds, key=lambda kind: (kind == SHORT, place.get(kind, len(place)), kind))
+
+
+def about(kind: str, *, has_model: bool) -> tuple[str, str]:
+    """What a kind of question asks for, and why its answer is right; "" for one not known."""
+    if kind == SHORT:
+        return "a short instruction, with no text to read", "mixed in"
+    kinds = {**ALL_KINDS, **MODEL_KINDS} if has_model else ALL_KINDS
+    return (kinds[kind].asks, kinds[kind].basis) if kind in kinds else ("", "")
+
+
 def inspect_dataset(folder: Path, console: Console) -> Statistics:
     """Print the statistics of a folder that `longqa build` wrote.
 
@@ -172,16 +223,21 @@ def render_statistics(
     statistics: Statistics, console: Console, facts: BuildFacts | None = None
 ) -> None:
     """Print the tables; with `facts`, also what was asked for and what became of it."""
-    total = statistics.num_rows
     console.print(
         Text.assemble(
-            (f"{total:,} examples", "bold"),
+            (_count(statistics.num_long, "example"), "bold"),
             f" from {_count(len(statistics.documents), 'document')}; "
             f"{statistics.row_tokens.mean:,.0f} tokens a row "
             f"on average, {statistics.row_tokens.largest:,} at most",
         )
     )
-    if not total:
+    if statistics.num_short:
+        console.print(
+            f"{_count(statistics.num_short, 'short instruction')} mixed in, "
+            f"{100 * statistics.short_share:.1f} % of train; "
+            f"{statistics.short_tokens.mean:,.0f} tokens a row on average"
+        )
+    if not statistics.num_rows:
         return
     console.print(_splits(statistics))
     console.print(_kinds(statistics, facts))
@@ -218,30 +274,36 @@ def _splits(statistics: Statistics) -> Table:
 def _kinds(statistics: Statistics, facts: BuildFacts | None) -> Table:
     columns = ["Kind", "Basis", "Examples", "Share", "Depth 0 → 1"]
     table = _table(*columns[:2], *(["Asked"] if facts else []), *columns[2:])
-    known = [kind for kind in ALL_KINDS if statistics.by_kind[kind] or _asked(facts, kind)]
-    for kind in [*known, *sorted(set(statistics.by_kind) - set(ALL_KINDS))]:
-        asked = [f"{_asked(facts, kind):,}"] if facts else []
+    has_model = facts is not None and facts["model"] is not None
+    requested = facts["requested"] if facts else {}
+    for kind in in_order({*statistics.by_kind, *requested} - {SHORT}):
+        asked = [f"{requested.get(kind, 0):,}"] if facts else []
         depth = statistics.depth_by_kind.get(kind, Histogram())
         table.add_row(
             Text(kind),
-            ALL_KINDS[kind].basis if kind in ALL_KINDS else "",
+            about(kind, has_model=has_model)[1],
             *asked,
             f"{statistics.by_kind[kind]:,}",
-            _share(statistics.by_kind[kind], statistics.num_rows),
+            _share(statistics.by_kind[kind], statistics.num_long),
             Text(spark(depth.bins)),
         )
     table.add_section()
-    total = [f"{sum(facts['requested'].values()):,}"] if facts else []
+    short = requested.get(SHORT, 0)
+    total = [f"{sum(requested.values()) - short:,}"] if facts else []
     table.add_row(
-        "all", "", *total, f"{statistics.num_rows:,}", "100 %", Text(spark(statistics.depth.bins))
+        "all", "", *total, f"{statistics.num_long:,}", "100 %", Text(spark(statistics.depth.bins))
     )
+    if statistics.num_short or short:
+        asked = [f"{short:,}"] if facts else []
+        basis = about(SHORT, has_model=has_model)[1]
+        table.add_row(SHORT, basis, *asked, f"{statistics.num_short:,}", "", "")
     return table
 
 
 def _lengths(statistics: Statistics) -> Table:
     table = _table("Length", "Examples", "Share")
     for ctx, count in sorted(statistics.by_ctx.items()):
-        table.add_row(f"ctx {ctx:,}", f"{count:,}", _share(count, statistics.num_rows))
+        table.add_row(f"ctx {ctx:,}", f"{count:,}", _share(count, statistics.num_long))
     table.add_section()
     for name, lengths in (
         ("tokens of a row", statistics.row_tokens),
@@ -257,7 +319,7 @@ def _lengths(statistics: Statistics) -> Table:
 def _licences(statistics: Statistics) -> Table:
     table = _table("Licence", "Examples", "Share")
     for name, count in sorted(statistics.by_license.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(Text(name), f"{count:,}", _share(count, statistics.by_license.total()))
+        table.add_row(Text(name), f"{count:,}", _share(count, statistics.num_rows))
     return table
 
 
@@ -274,10 +336,6 @@ def _table(*columns: str, right: tuple[int, ...] | None = None) -> Table:
         is_number = index in right if right else name in ("Documents", "Examples", "Share", "Asked")
         table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number)
     return table
-
-
-def _asked(facts: BuildFacts | None, kind: str) -> int:
-    return facts["requested"].get(kind, 0) if facts else 0
 
 
 def _share(count: float, total: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from longdata.errors import UserError
+from longqa.decontamination import Against, Tally
 from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.questions import KINDS, Kind
 from longqa.records import Example
@@ -48,6 +49,7 @@ class Recipe:
     tokenizer: str | None = None  # None = the offline default
     seed: int = 0
     model: ModelRecipe | None = None  # None = the offline generator
+    against: Against | None = None  # evaluation sets that contexts and questions may not overlap
 
     @property
     def table(self) -> Mapping[str, Kind]:
@@ -116,3 +118,4 @@ class Outcome:
     document_tokens: int  # of the whole document
     counted_by: str  # "pieces" or "full": how the exact counts were made (longdata.tokenizers)
     is_complete: bool = True
+    overlap: Tally | None = None  # with the recipe's evaluation sets; None = it names none

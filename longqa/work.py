@@ -37,6 +37,7 @@ from longdata.readers import read_source
 from longdata.sources import Skip, Source, sha256_of
 from longqa import near_duplicates
 from longqa.dataset import CHECKS, SCHEMA
+from longqa.decontamination import Tally
 from longqa.recipe import Outcome, Recipe
 from longqa.records import SourceRecord
 
@@ -135,6 +136,7 @@ class WorkedDocument:
     rejected: Mapping[tuple[str, str], int]
     dropped: Mapping[str, int]  # parts of the text the reader left out, by reason
     sketch: near_duplicates.Hashes
+    overlap: Tally | None  # with evaluation sets; None where none were named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,6 +337,7 @@ def _entry(document: Document, outcome: Outcome) -> dict[str, Any]:
         "missing": [[*key, count] for key, count in outcome.missing.items()],
         "rejected": [[*key, count] for key, count in outcome.rejected.items()],
         "dropped": Counter(part.reason for part in document.dropped),
+        "overlap": outcome.overlap,
     }
     return {
         "id": document.id,
@@ -376,6 +379,7 @@ def _worked(path: Path, batch: int, entry: dict[str, Any]) -> WorkedDocument:
         missing={(kind, reason): count for kind, reason, count in accounts["missing"]},
         rejected={(kind, reason): count for kind, reason, count in accounts["rejected"]},
         dropped=accounts["dropped"],
+        overlap=accounts["overlap"],
         sketch=np.frombuffer(entry.pop("sketch"), "<u8").astype(np.uint64),
         **entry,
     )

@@ -11,7 +11,6 @@ over it evenly, and its answer counts from LEAST_SURE on; else the language is n
 
 from __future__ import annotations
 
-import importlib
 import re
 from functools import cache
 from typing import Any
@@ -125,5 +124,6 @@ def _codes() -> dict[str, str]:
 @cache
 def _identifier() -> Any:
     """The model, read once in a process (0.7 s)."""
-    module: Any = importlib.import_module("py3langid.langid")
-    return module.LanguageIdentifier.from_model_file(module.MODEL_FILE, norm_probs=True)
+    from py3langid import langid
+
+    return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)

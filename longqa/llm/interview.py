@@ -24,16 +24,19 @@ from dataclasses import dataclass, field, replace
 from rapidfuzz import fuzz
 
 from longdata.documents import Document
-from longdata.languages import language_of, name_of
+from longdata.errors import UserError
+from longdata.languages import language_of, name_of, parse
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.checks import Counter
+from longqa.decontamination import CONTEXT_OVERLAPS, Check
+from longqa.extractive import guard_of
 from longqa.llm import wording
 from longqa.llm.calls import Caller
 from longqa.llm.candidates import draft_of, example_of
 from longqa.llm.drafts import Draft
 from longqa.llm.examiner import THINKING_TOKENS, Examiner, Verdict
 from longqa.llm.forms import Item, Written
-from longqa.llm.plan import ANYWHERE, TOO_SHORT, Place, Plan, Task, absent_for, make_plan
+from longqa.llm.plan import ANYWHERE, Place, Plan, Task, absent_for, make_plan
 from longqa.llm.quotes import Aligner
 from longqa.llm.records import CallFailed, Decision, Request
 from longqa.llm.taxonomy import MODEL_KINDS
@@ -60,6 +63,7 @@ class Prepared:
     plan: Plan
     ruler: Ruler
     document_tokens: int
+    guard: Check | None  # keeps it apart from evaluation sets
     language: str | None  # ISO 639-1, of the questions
 
     @property
@@ -85,16 +89,31 @@ def prepare(
     )
     if document.kind == "papers":  # half of a pair compares nothing
         materials = [(material, places) for material, places in materials if material.is_whole]
-    used = [(material, places) for material, places in materials if places]
+    guard = guard_of(document, recipe)
+    used = [
+        (material, places)
+        for material, places in materials
+        if places and not (guard and guard.context(material.start, material.end))
+    ]
+    why_none = CONTEXT_OVERLAPS if any(places for _, places in materials) else None
     return Prepared(
         document=document,
         sources=sources,
         materials=tuple(material for material, _ in used),
-        plan=make_plan(document, used, recipe),
+        plan=make_plan(document, used, recipe, why_none=why_none),
         ruler=ruler,
         document_tokens=ruler.count([(0, len(document.text))]),
-        language=recipe.model.language or document.language or language_of(document.text),
+        guard=guard,
+        language=recipe.model.language or _language(document),
     )
+
+
+def _language(document: Document) -> str | None:
+    """What the source says, where that is a language, else a guess from the text."""
+    try:
+        return parse(document.language or "")
+    except UserError:
+        return language_of(document.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +206,7 @@ class Interview:
             document_tokens=self._prepared.document_tokens,
             counted_by=self._prepared.ruler.exact_by,
             is_complete=not any(seat.failure for seat in seats),
+            overlap=self._prepared.guard.tally() if self._prepared.guard else None,
         )
 
     def _absent_seats(self, due: int) -> list[_Seat]:
@@ -275,6 +295,9 @@ class Interview:
             example = example_of(
                 draft, self._counter, self._generator(seat.task.kind), self._prepared.sources
             )
+            guard = self._prepared.guard
+            if guard is not None and not isinstance(example, str):
+                example = guard.question(example.question, example.answer) or example
             if isinstance(example, str):
                 self._refuse(seat, item.question, example)
                 continue
@@ -333,7 +356,7 @@ class Interview:
         absent = plan.requested.get("unanswerable", 0)
         tried = sum(len(seat.task.places) for seat in seats if seat.task.kind == "unanswerable")
         if absent > tried:
-            reason = SHARE_KEPT if self._prepared.materials else TOO_SHORT
+            reason = SHARE_KEPT if self._prepared.materials else plan.why_none
             missing["unanswerable", reason] += absent - tried
         return dict(sorted(missing.items()))
 

@@ -25,6 +25,7 @@ from longqa.records import Material
 from longqa.spreading import BINS
 
 TOO_SHORT = "the document holds no stretch that fits the budget"
+TOO_LONG_TOGETHER = "the two papers do not fit one context"
 NOT_WHOLE = "no context holds the whole document"
 ROOM_TAKEN = "the contexts have no room for so many of this kind"
 _SHORTEST_SECTION = 600  # characters that a summary of a part is worth
@@ -59,15 +60,24 @@ class Plan:
     tasks: tuple[Task, ...]
     requested: Mapping[str, int]  # with the unanswerable ones that are due
     missing: Mapping[tuple[str, str], int]  # known from the start
+    why_none: str  # what is said where there are no materials
 
 
 def make_plan(
-    document: Document, materials: Sequence[tuple[Material, int]], recipe: Recipe
+    document: Document,
+    materials: Sequence[tuple[Material, int]],
+    recipe: Recipe,
+    *,
+    why_none: str | None = None,
 ) -> Plan:
-    """Deals the recipe's questions over kinds and materials; `materials` come with their places."""
+    """Deals the recipe's questions over kinds and materials; `materials` come with their places.
+
+    `why_none` says why there are no materials, where it is not the length of the document.
+    """
+    why_none = why_none or (TOO_LONG_TOGETHER if document.kind == "papers" else TOO_SHORT)
     exact = {k: n for k, n in recipe.kinds.items() if n and document.kind in MODEL_KINDS[k].of}
     total = sum(exact.values()) if recipe.exact else recipe.per_document
-    dealer = _Dealer(materials)
+    dealer = _Dealer(materials, why_none)
     requested: Counter[str] = Counter()
     missing: Counter[tuple[str, str]] = Counter()
     if recipe.exact:
@@ -100,11 +110,12 @@ def make_plan(
         else:
             for kind, count in _rest(answerable, {}, total - due).items():
                 requested[kind] += count
-                missing[kind, TOO_SHORT] += count
+                missing[kind, why_none] += count
     return Plan(
         tasks=tuple(dealer.tasks(document, recipe)),
         requested={kind: count for kind, count in sorted(requested.items()) if count},
         missing=dict(sorted(missing.items())),
+        why_none=why_none,
     )
 
 
@@ -142,7 +153,8 @@ def _rest(weights: Mapping[str, float], dealt: Mapping[str, int], count: int) ->
 class _Dealer:
     """Deals kinds out to materials."""
 
-    def __init__(self, materials: Sequence[tuple[Material, int]]) -> None:
+    def __init__(self, materials: Sequence[tuple[Material, int]], why_none: str) -> None:
+        self._why_none = why_none
         self._materials = [(material, places) for material, places in materials if places]
         self._taken: list[Counter[str]] = [Counter() for _ in self._materials]
         self.dealt: Counter[str] = Counter()
@@ -169,7 +181,7 @@ class _Dealer:
     def why_not(self, kind: str) -> str:
         """Why a kind could not be dealt in full."""
         if not self._materials:
-            return TOO_SHORT
+            return self._why_none
         if MODEL_KINDS[kind].needs_whole and not any(m.is_whole for m, _ in self._materials):
             return NOT_WHOLE
         return ROOM_TAKEN

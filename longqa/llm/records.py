@@ -68,8 +68,10 @@ class Request(Generic[Form]):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of the answer."""
-        return self.form.model_json_schema()
+        """The JSON schema of the answer, as a server is sent it."""
+        from longqa.llm.replies import schema_of
+
+        return schema_of(self.form)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
