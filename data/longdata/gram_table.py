@@ -17,19 +17,22 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from longdata.ngrams import SCHEME, Hashes, hashes_in
+from longdata.ngrams import SCHEME, Hashes, distinct, hashes_in
 
 _RUN = 1 << 23  # hashes that are sorted at once
+_BUCKET_BITS = 9  # some hundred hashes in a bucket
 _HASHES, _FACTS = "hashes.npy", "table.json"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class GramTable:
     """`texts` counts what was read, `grams` the distinct sequences of it."""
 
@@ -81,15 +84,32 @@ class GramTable:
         except _UNREADABLE:
             return None
 
-    def holds(self, hashes: Hashes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    @cached_property
+    def _buckets(self) -> tuple[int, NDArray[np.int64]]:
+        """(bits, where the hashes with each of the highest bits begin), for a table of any size."""
+        bits = max(1, len(self.hashes).bit_length() - _BUCKET_BITS)
+        borders = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+        begins = np.searchsorted(self.hashes, borders)
+        return bits, np.concatenate([[0], begins, [len(self.hashes)]])
+
+    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which of these hashes are in the table."""
         found = np.zeros(len(hashes), np.bool_)
         if not len(self.hashes) or not len(hashes):
             return found
         order = np.argsort(hashes)  # sorted ones touch each page of the table once
         wanted = hashes[order]
-        at = np.searchsorted(self.hashes, wanted)
-        found[order] = self.hashes[np.minimum(at, len(self.hashes) - 1)] == wanted
+        bits, begins = self._buckets
+        bucket = (wanted >> np.uint64(64 - bits)).astype(np.int64)
+        low, high = begins[bucket], begins[bucket + 1]
+        # All at once by halves: of a hundred million hashes, in half the time of searchsorted.
+        for _ in range(int((high - low).max()).bit_length()):
+            middle = (low + high) // 2
+            is_less = (self.hashes[np.minimum(middle, len(self.hashes) - 1)] < wanted) & (
+                low < high
+            )
+            low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
+        found[order] = self.hashes[np.minimum(low, len(self.hashes) - 1)] == wanted
         return found
 
 
@@ -116,11 +136,11 @@ def _runs(texts: Iterable[str], folder: Path) -> Iterator[Hashes]:
             size += len(hashes)
             if size >= _RUN:
                 file = folder / f"{number}.npy"
-                np.save(file, np.unique(np.concatenate(held)))
+                np.save(file, distinct(np.concatenate(held)))
                 yield np.load(file, mmap_mode="r", allow_pickle=False)
                 held, size, number = [], 0, number + 1
     if held:
-        yield np.unique(np.concatenate(held))
+        yield distinct(np.concatenate(held))
 
 
 def _merge(runs: list[Hashes], file: IO[bytes]) -> None:
@@ -131,7 +151,7 @@ def _merge(runs: list[Hashes], file: IO[bytes]) -> None:
     cuts = [[0, *np.searchsorted(run, borders).tolist(), len(run)] for run in runs]
     for part in range(len(borders) + 1):
         pieces = [run[c[part] : c[part + 1]] for run, c in zip(runs, cuts, strict=True)]
-        merged = np.unique(np.concatenate(pieces)) if pieces else np.empty(0, np.uint64)
+        merged = distinct(np.concatenate(pieces)) if pieces else np.empty(0, np.uint64)
         file.write(merged.astype("<u8").tobytes())
         total += len(merged)
     file.seek(0)
