@@ -61,6 +61,7 @@ class Fault:
     every: int = 0
     first: int = 0
     share: float = 0.0
+    above: float = 0.0  # leaves out this share: two faults with other prompts each
     times: int = 0  # 0: always
     below: int = 0
 
@@ -74,7 +75,7 @@ class Fault:
             number in self.at
             or number <= self.first
             or (self.every > 0 and number % self.every == 0)
-            or int.from_bytes(prompt_sha[:4]) < self.share * 2**32
+            or self.above <= int.from_bytes(prompt_sha[:4]) / 2**32 < self.share
         )
 
 

@@ -35,6 +35,8 @@ from longqa.llm.wire import (
 ATTEMPTS = 6
 _FIRST_PAUSE = 1.0  # seconds, the bound of the first pause drawn
 _LONGEST_PAUSE = 60.0
+_TOO_MANY_HUNG = 2.0  # one call that hangs says nothing of the others
+_FORGIVEN = 0.25  # by each answer: a server too full loses more than one in five
 _LONGEST_ASKED = 600.0  # no server may hold a run longer by one header
 
 Result = TypeVar("Result")
@@ -59,6 +61,7 @@ class Capacity:
         self._in_flight = self._requests = self._begun = 0
         self._setbacks = 0  # counted ones without an answer between them
         self._counts_from = 0  # calls begun before belong to a burst that was counted
+        self._hung = 0.0  # calls that took all their time, less what answers forgave
         self._paused_until = clock()
         self._alarm: asyncio.Task[None] | None = None
         self._stopped: UserError | None = None
@@ -155,6 +158,7 @@ class Capacity:
     def _answered(self, number: int) -> None:
         self._breaker.answered()
         self._setbacks = 0
+        self._hung = max(0.0, self._hung - _FORGIVEN)
         self._limit.answered(
             number,
             now=self._clock(),
@@ -171,13 +175,13 @@ class Capacity:
                 self._pause(self._rng.uniform(0, _bound(self._setbacks - 1)))
 
     def _failed(self, number: int, error: Transient) -> None:
-        if not (isinstance(error, TimedOut) or self._breaker.is_suspicious):
-            return
-        if self._is_news(number):
-            if isinstance(error, TimedOut):
+        if isinstance(error, TimedOut):
+            self._hung += 1
+            if self._hung >= _TOO_MANY_HUNG and self._is_news(number):
+                self._hung = 0.0
                 self._push_back(is_refusal=False)
-            if self._breaker.is_suspicious:
-                self._pause(self._rng.uniform(0.5, 1) * _bound(self._setbacks))
+        if self._breaker.is_suspicious and self._is_news(number):
+            self._pause(self._rng.uniform(0.5, 1) * _bound(self._setbacks))
 
     def _push_back(self, *, is_refusal: bool) -> None:
         self._limit.pushed_back(now=self._clock(), next_number=self._begun, is_refusal=is_refusal)
