@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from longdata.atomic import write_file
-from longdata.licenses import LICENSES, Verdict
+from longdata.licenses import LICENSES, Verdict, normalise
 from longqa.attribution import Attributed, sources_of, verdict_of
 from longqa.card_header import header, pretty_name
 from longqa.card_making import making
@@ -50,7 +50,7 @@ def write_card(
         _kinds(facts, statistics),
         making(facts, statistics),
         _sources(sources, statistics),
-        _license(facts, verdict),
+        _license(facts, sources, verdict),
         _use(facts, statistics),
     )
     path = folder / FILE_NAME
@@ -143,6 +143,7 @@ def _numbers(statistics: Statistics) -> str:
         [(f"{ctx:,}", f"{count:,}") for ctx, count in sorted(statistics.by_ctx.items())],
     )
     tokens = statistics.row_tokens
+    a_row = "A long row" if has_short else "A row"
     bins = table(
         [f"{10 * tenth}–{10 * tenth + 10} %" for tenth in range(10)],
         [[f"{value:,.0f}" for value in statistics.depth.bins]],
@@ -161,7 +162,7 @@ No document is in two splits.
 
 {lengths}
 
-A row has {tokens.mean:,.0f} tokens on average, {tokens.quantile(0.5):,} in the middle one, and \
+{a_row} has {tokens.mean:,.0f} tokens on average, {tokens.quantile(0.5):,} in the middle one, and \
 {tokens.largest:,} at most. {100 * statistics.unanswerable_share:.1f} % of the questions cannot be \
 answered from the text, and their answers say so.
 
@@ -219,7 +220,7 @@ def _first_sources(sources: Sequence[Attributed]) -> list[Attributed]:
     return documents[:_MOST_SOURCES] + [source for source in sources if source.is_short]
 
 
-def _license(facts: BuildFacts, verdict: Verdict) -> str:
+def _license(facts: BuildFacts, sources: Sequence[Attributed], verdict: Verdict) -> str:
     known = ", ".join(f"[{LICENSES[id].name}]({LICENSES[id].url})" for id in verdict.sources)
     parts = ["## Licence"]
     if known:
@@ -231,6 +232,11 @@ def _license(facts: BuildFacts, verdict: Verdict) -> str:
             + (f", or one that is not known to us: {unclear}" if unclear else "")
             + ". Before the dataset is published, find it out and build again with `--license` or "
             "a `--metadata` file, or leave those sources out."
+            + (
+                " The licence of short instructions is said in a `--metadata` file alone."
+                if any(source.is_short and normalise(source.license) is None for source in sources)
+                else ""
+            )
         )
     if verdict.license in LICENSES:
         parts.append(f"The dataset as a whole is under {LICENSES[verdict.license].name}.")
@@ -252,9 +258,10 @@ def _license(facts: BuildFacts, verdict: Verdict) -> str:
         parts.append("Together they ask: " + "; ".join(duties) + ".")
     if facts["model"]:
         parts.append(
-            "The questions and answers were written by a language model. A model's licence, or the "
-            "terms of the service it was used through, may bind the use of what it writes, training "
-            "other models on it included: read them before the dataset is published or used."
+            "The questions and answers were written by a language model. A model's licence, or "
+            "the terms of the service it was used through, may bind the use of what it writes, "
+            "training other models on it included: read them before the dataset is published or "
+            "used."
         )
     parts.append("This follows from what the sources say about themselves; it is no legal advice.")
     return "\n\n".join(parts)
@@ -281,8 +288,8 @@ def _use(facts: BuildFacts, statistics: Statistics) -> str:
     )
     return (
         "## Use and limits\n\nMade for fine-tuning language models to use long contexts, and for "
-        f"testing whether they do.{patterns}{written} Answers are right by the text, which need not be "
-        "right about the world: a novel invents, and an old paper may be outdated. Models may "
-        "know famous books by heart and answer without reading. The documents keep the opinions "
-        f"and the language of their time.{kept_apart}"
+        f"testing whether they do.{patterns}{written} Answers are right by the text, which "
+        "need not be right about the world: a novel invents, and an old paper may be outdated. "
+        "Models may know famous books by heart and answer without reading. The documents keep the "
+        f"opinions and the language of their time.{kept_apart}"
     )

@@ -1,6 +1,7 @@
 """The first lines of a dataset's card: what the Hub and `datasets` read.
 
-    header(facts, files, statistics, sources, verdict) -> {"pretty_name": …, "license": "cc-by-4.0", …}
+    header(facts, files, statistics, sources, verdict)
+    -> {"pretty_name": …, "license": "cc-by-4.0", …}
 
 `configs` says which files belong to which split, `dataset_info` what columns and sizes to expect.
 A licence that the Hub has no name for is "other" with its own name and link.

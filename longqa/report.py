@@ -12,6 +12,9 @@ script inflates when they are shown:
 A group is a stretch of rows about one document; `longqa.pieces` stores what their contexts share
 once. Offsets of evidence are counted in UTF-16 units here, as JavaScript counts.
 
+Two papers that are compared are a document of their own, with `papers` that say which. Short rows
+have no text and are not shown; the overview says how many there are.
+
 Nothing a document says reaches the page as markup: it is escaped or in base64, the script sets
 text and never HTML, and a content security policy allows this one script and no connection.
 """
@@ -31,11 +34,14 @@ from typing import IO, Any
 
 from longdata.atomic import writing
 from longqa import report_overview
+from longqa.attribution import sources_of
 from longqa.dataset import read_rows
 from longqa.facts import BuildFacts, DocumentFacts
 from longqa.llm.taxonomy import ALL_KINDS
-from longqa.overview import COLUMNS, gather
+from longqa.longalpaca import SHORT
+from longqa.overview import COLUMNS, about, gather
 from longqa.pieces import Pieces
+from longqa.prompts import PAPERS_BORDER, TITLES_BORDER
 
 FILE_NAME = "report.html"
 MOST_EXAMPLES = 10_000
@@ -53,12 +59,15 @@ def write_report(folder: Path, facts: BuildFacts) -> Path:
     """
     statistics = gather(read_rows(folder, COLUMNS))
     shown = _shown(facts)
+    sources = sources_of(facts, statistics)
     style, script = _page_file("report.css"), _page_file("report.js")
     values = {
         "policy": _policy(style, script),
         "style": f"<style>{style}</style>",
-        "overview": report_overview.overview(statistics, facts, num_shown=_num_rows(shown)),
-        "title": report_overview.title(facts),
+        "overview": report_overview.overview(
+            statistics, facts, sources, num_shown=_num_rows(shown)
+        ),
+        "title": report_overview.title(facts, sources),
         "script": f'<script type="module">{script}</script>',
     }
     path = folder / FILE_NAME
@@ -68,7 +77,7 @@ def write_report(folder: Path, facts: BuildFacts) -> Path:
             if index % 2 == 0:
                 page.write(text)
             elif text == "data":
-                _write_data(page, folder, {(d["title"], d["sha256"]) for d in shown})
+                _write_data(page, folder, facts, {(d["title"], d["sha256"]) for d in shown})
             else:
                 page.write(values[text])
     return path
@@ -110,19 +119,34 @@ def _num_rows(documents: list[DocumentFacts]) -> int:
     return sum(document["kept"] for document in documents)
 
 
-def _write_data(page: IO[str], folder: Path, shown: set[tuple[str, str]]) -> None:
+def _write_data(
+    page: IO[str], folder: Path, facts: BuildFacts, shown: set[tuple[str, str]]
+) -> None:
     """The blocks of text as they come, then the index that says what is in them."""
-    index = _Index()
+    index = _Index(has_model=facts["model"] is not None)
     num_blocks = 0
     for row in read_rows(folder):
-        source = row["sources"][0]
-        if (source["title"], source["sha256"]) not in shown:
+        if row["material_kind"] == SHORT or _document_of(row) not in shown:
             continue
         if index.is_other_document(row):
             num_blocks += _write_group(page, index, num_blocks)
         index.add(row)
     _write_group(page, index, num_blocks)
     page.write(_data("index", index.columns()))
+
+
+def _document_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and hash of the document a row is about; those of two papers as longqa.llm.pairs
+    joins them."""
+    titles = [source["title"] for source in row["sources"]]
+    hashes = [source["sha256"] for source in row["sources"]]
+    if len(hashes) == 1:
+        return titles[0], hashes[0]
+    return TITLES_BORDER.join(titles), hashlib.sha256("\x1f".join(hashes).encode()).hexdigest()
+
+
+def _said_of(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: source[name] for name in ("title", "author", "year", "license")}
 
 
 def _write_group(page: IO[str], index: _Index, num_blocks: int) -> int:
@@ -158,8 +182,9 @@ def _data(name: str, value: Any) -> str:
 class _Index:
     """What the page's script needs to list, filter and find the examples."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_model: bool) -> None:
         self.pieces = Pieces()
+        self._has_model = has_model
         self._documents: dict[tuple[str, str], int] = {}
         self._shown_documents: list[dict[str, Any]] = []
         self._groups: list[dict[str, Any]] = []
@@ -186,21 +211,16 @@ class _Index:
 
     def is_other_document(self, row: Mapping[str, Any]) -> bool:
         """Whether the group at hand ends before this row."""
-        return self._current is not None and self._current != self._key(row)
-
-    @staticmethod
-    def _key(row: Mapping[str, Any]) -> tuple[str, str]:
-        return (row["sources"][0]["title"], row["sources"][0]["sha256"])
+        return self._current is not None and self._current != _document_of(row)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take one row of the group at hand."""
-        key = self._current = self._key(row)
+        key = self._current = _document_of(row)
         if key not in self._documents:
             self._documents[key] = len(self._documents)
-            source = row["sources"][0]
-            self._shown_documents.append(
-                {name: source[name] for name in ("title", "author", "year", "license")}
-            )
+            papers = [_said_of(source) for source in row["sources"]]
+            both = {"title": " / ".join(p["title"] for p in papers), "papers": papers}
+            self._shown_documents.append(both if len(papers) > 1 else papers[0])
         context = row["context"]
         if context not in self._place:
             self._place[context] = len(self._contexts)
@@ -239,5 +259,8 @@ class _Index:
             "groups": self._groups,
             "contexts": self._contexts,
             "examples": self._examples,
-            "kinds": {name: [kind.basis, kind.asks] for name, kind in ALL_KINDS.items()},
+            "border": PAPERS_BORDER.strip(),
+            "kinds": {
+                name: list(reversed(about(name, has_model=self._has_model))) for name in ALL_KINDS
+            },
         }

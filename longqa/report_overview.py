@@ -6,41 +6,45 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from longqa.attribution import Attributed
 from longqa.charts import Bar, bars, columns
 from longqa.facts import SPLITS, BuildFacts
 from longqa.llm.taxonomy import ALL_KINDS
-from longqa.overview import Statistics
+from longqa.longalpaca import SHORT
+from longqa.overview import Statistics, about
 
 _MOST_LISTED = 500  # sources or skipped files; more would make the page slow to open
 
 
-def title(facts: BuildFacts) -> str:
+def title(facts: BuildFacts, sources: Sequence[Attributed]) -> str:
     """What the page is called."""
-    made = sum(document["kept"] > 0 for document in facts["documents"])
+    made = sum(not source.is_short for source in sources)
     only = facts["documents"][0]["title"] if len(facts["documents"]) == 1 else ""
     return escape(f"LongQA: {only}" if only else f"LongQA: {made:,} documents")
 
 
-def overview(statistics: Statistics, facts: BuildFacts, *, num_shown: int) -> str:
+def overview(
+    statistics: Statistics, facts: BuildFacts, sources: Sequence[Attributed], *, num_shown: int
+) -> str:
     """The overview as HTML."""
     note = ""
-    if num_shown < statistics.num_rows:
+    if num_shown < statistics.num_long:
         note = (
-            f'<p class="notice">This page holds {num_shown:,} of the {statistics.num_rows:,} '
+            f'<p class="notice">This page holds {num_shown:,} of the {statistics.num_long:,} '
             "examples, to open quickly; the numbers and charts are those of all.</p>"
         )
     return "".join(
         (
             _totals(statistics, facts),
             note,
-            _section("Kinds of questions", _kinds(statistics)),
+            _section("Kinds of questions", _kinds(statistics, facts)),
             '<div class="pair">',
             _section("Lengths", _lengths(statistics)),
             _section("Where the evidence lies", _depth(statistics)),
             "</div>",
             _section("Splits", _splits(statistics)),
             _section("Asked for and not kept", _missing(facts)),
-            _section("Sources", _sources(facts)),
+            _section("Sources", _sources(sources, statistics)),
             _section("Skipped", _skipped(facts)),
             _section("How it was made", _made(facts)),
         )
@@ -53,30 +57,39 @@ def _section(heading: str, body: str) -> str:
 
 def _totals(statistics: Statistics, facts: BuildFacts) -> str:
     largest = max(statistics.by_ctx, default=0)
+    has_short = statistics.num_short > 0
     tiles = [
-        (f"{statistics.num_rows:,}", "examples"),
+        (f"{statistics.num_long:,}", "examples with a text" if has_short else "examples"),
         (f"{len(statistics.documents):,}", "documents"),
-        (f"{len(statistics.by_kind):,}", "kinds of questions"),
+        (f"{len(statistics.by_kind) - has_short:,}", "kinds of questions"),
         (f"{statistics.row_tokens.mean:,.0f}", "tokens a row on average"),
         (f"{largest:,}", "tokens is the largest budget"),
         (f"{100 * statistics.unanswerable_share:.1f} %", "cannot be answered from the text"),
     ]
     cells = "".join(f"<div><dd>{value}</dd><dt>{name}</dt></div>" for value, name in tiles)
-    asked, kept = sum(facts["requested"].values()), sum(facts["kept"].values())
+    asked = sum(count for kind, count in facts["requested"].items() if kind != SHORT)
+    kept = sum(count for kind, count in facts["kept"].items() if kind != SHORT)
     said = f"{kept:,} of the {asked:,} questions asked for were kept."
+    if has_short:
+        said += (
+            f" Beside them, {statistics.num_short:,} short instructions are mixed into the "
+            f"training split, {100 * statistics.short_share:.1f} % of it; they have no text to "
+            "read, are not shown on this page and not counted in its charts."
+        )
     return f'<dl class="totals">{cells}</dl><p class="lead">{said}</p>'
 
 
-def _kinds(statistics: Statistics) -> str:
+def _kinds(statistics: Statistics, facts: BuildFacts) -> str:
+    has_model = facts["model"] is not None
     known = [kind for kind in ALL_KINDS if statistics.by_kind[kind]]
-    others = sorted(set(statistics.by_kind) - set(ALL_KINDS))
+    others = sorted(set(statistics.by_kind) - {*ALL_KINDS, SHORT})
     order = sorted(known, key=lambda kind: -statistics.by_kind[kind]) + others
     return bars(
         [
             Bar(
                 label=kind.replace("_", " "),
                 value=statistics.by_kind[kind],
-                note=ALL_KINDS[kind].asks if kind in ALL_KINDS else "",
+                note=about(kind, has_model=has_model)[0],
                 filters=("kind", kind),
             )
             for kind in order
@@ -115,11 +128,18 @@ def _depth(statistics: Statistics) -> str:
 
 
 def _splits(statistics: Statistics) -> str:
+    has_short = statistics.num_short > 0
     rows = [
-        (split, f"{statistics.documents_of(split):,}", f"{statistics.by_split[split]:,}")
+        (
+            split,
+            f"{statistics.documents_of(split):,}",
+            f"{statistics.by_split[split]:,}",
+            *([f"{statistics.by_kind_and_split[SHORT, split]:,}"] * has_short),
+        )
         for split in SPLITS
     ]
-    return _table(("Split", "Documents", "Examples"), rows, numbers=(1, 2))
+    head = ("Split", "Documents", "Examples", *(["Of them short"] * has_short))
+    return _table(head, rows, numbers=(1, 2, 3))
 
 
 def _missing(facts: BuildFacts) -> str:
@@ -131,21 +151,27 @@ def _missing(facts: BuildFacts) -> str:
     return _table(("Kind", "Why", "Questions"), rows, numbers=(2,)) if rows else ""
 
 
-def _sources(facts: BuildFacts) -> str:
-    documents = [document for document in facts["documents"] if document["kept"]]
+def _sources(sources: Sequence[Attributed], statistics: Statistics) -> str:
+    documents = [source for source in sources if not source.is_short]
+    short = [source for source in sources if source.is_short]
     rows = [
         (
-            _link(document["title"], document["url"]),
-            escape(document["author"] or "–"),
-            str(document["year"] or "–"),
-            escape(document["license"] or "not stated"),
-            document["split"],
-            f"{document['kept']:,}",
+            _link(source.title, source.url) + " (short instructions)" * source.is_short,
+            escape(source.author or "–"),
+            str(source.year or "–"),
+            escape(source.license or "not stated"),
+            source.split,
+            f"{source.num_rows:,}",
         )
-        for document in documents[:_MOST_LISTED]
+        for source in [*documents[:_MOST_LISTED], *short]
     ]
     head = ("Title", "Author", "Year", "Licence", "Split", "Examples")
-    return _table(head, rows, numbers=(5,)) + _and_more(len(documents))
+    twice = '<p class="small">An example that compares two papers counts for both.</p>'
+    return (
+        _table(head, rows, numbers=(5,))
+        + _and_more(len(documents))
+        + twice * bool(statistics.by_pair)
+    )
 
 
 def _skipped(facts: BuildFacts) -> str:
@@ -176,6 +202,7 @@ def _made(facts: BuildFacts) -> str:
         ("Lengths", f"{lengths} tokens"),
         ("Questions", f"up to {recipe['per_document']:,} a document"),
         ("Generator", escape(f"{generator['backend']}{model}")),
+        *_model(facts),
         (
             "Tokenizer",
             f"{escape(tokenizer['name'])}, {tokenizer['vocab_size']:,} tokens, "
@@ -184,6 +211,20 @@ def _made(facts: BuildFacts) -> str:
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in entries)
     return f'<dl class="facts">{cells}</dl>'
+
+
+def _model(facts: BuildFacts) -> list[tuple[str, str]]:
+    model = facts["model"]
+    if model is None:
+        return []
+    entries = [
+        ("Judge", escape(model["judge"] or "–")),
+        ("Temperature", f"{model['temperature']:g}"),
+        ("Language", escape(model["language"] or "that of each document")),
+    ]
+    if model["notes"]:
+        entries.append(("Server", "<br>".join(escape(note) for note in model["notes"])))
+    return entries
 
 
 def _table(

@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longdata.licenses import combined, normalise
+from longdata.licenses import normalise
+from longqa.attribution import sources_of, verdict_of
 from longqa.build import Built
 from longqa.facts import BuildFacts
+from longqa.longalpaca import SHORT
 from longqa.overview import render_statistics
 from longqa.progress import duration
 
@@ -52,14 +54,23 @@ def _lines(built: Built) -> Iterable[tuple[str, str]]:
     )
     yield (
         "Documents",
-        f"{len(facts['documents']):,} used" + _with_reasons(", {} left out: ", left_out),
+        f"{_num_documents(facts):,} used" + _with_reasons(", {} left out: ", left_out),
     )
-    asked, kept = sum(facts["requested"].values()), sum(facts["kept"].values())
+    asked = sum(count for kind, count in facts["requested"].items() if kind != SHORT)
+    kept = sum(count for kind, count in facts["kept"].items() if kind != SHORT)
     yield (
         "Questions",
         f"{asked:,} asked = {kept:,} kept + {asked - kept:,} missing"
         + _with_reasons(": ", _by_reason(facts, "missing")),
     )
+    if (short := facts["short"]) is not None:
+        missing = f", {short['missing']:,} more asked for" if short["missing"] else ""
+        yield (
+            "Short rows",
+            f"{short['mixed']:,} of {short['usable']:,} in {short['file']} mixed into train, "
+            f"{100 * short['reached']:.1f} % of it{missing}"
+            + _with_reasons("; {} skipped: ", short["skipped"]),
+        )
     yield (
         "Candidates",
         f"{sum(_by_reason(facts, 'rejected').values()):,} refused"
@@ -70,20 +81,29 @@ def _lines(built: Built) -> Iterable[tuple[str, str]]:
     how = {"pieces": "by pieces (checked against whole texts)", "full": "by encoding whole rows"}
     ways = " and ".join(how.get(way, way) for way in sorted(built.counted_by))
     yield "Tokens", f"exact, of {facts['tokenizer']['name']}, counted {ways}"
-    yield "Licence", _license(facts)
+    yield "Licence", _license(built)
     yield "Time", duration(built.seconds)
     yield "Dataset", f"{built.folder}   datasets.load_dataset({str(built.folder)!r})"
     yield "Report", f"{built.folder / 'report.html'}"
 
 
-def _license(facts: BuildFacts) -> str:
-    said = [document["license"] for document in facts["documents"] if document["kept"]]
-    verdict = combined(said)
+def _num_documents(facts: BuildFacts) -> int:
+    """Two papers that are compared are no third one."""
+    return sum(document["kind"] != "papers" for document in facts["documents"])
+
+
+def _license(built: Built) -> str:
+    sources = sources_of(built.facts, built.statistics)
+    verdict = verdict_of(sources)
     if verdict.license == "unknown":
+        unclear = [source for source in sources if normalise(source.license) is None]
+        what = "sources" if built.statistics.num_short else "documents"
+        options = (
+            "--metadata" if all(one.is_short for one in unclear) else "--license or --metadata"
+        )
         return (
-            f"WARNING: not known for {sum(normalise(one or '') is None for one in said):,} of "
-            f"{len(said):,} documents{_quoted(verdict.unknown)}; find out before you publish, "
-            "and say it with --license or --metadata"
+            f"WARNING: not known for {len(unclear):,} of {len(sources):,} {what}"
+            f"{_quoted(verdict.unknown)}; find out before you publish, and say it with {options}"
         )
     named = ", ".join(verdict.sources)
     if not verdict.redistribution:
@@ -101,7 +121,8 @@ def _quoted(spellings: Iterable[str]) -> str:
 def _by_reason(facts: BuildFacts, what: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     for entry in facts["missing"] if what == "missing" else facts["rejected"]:
-        counts[entry["reason"]] += entry["count"]
+        if entry["kind"] != SHORT:  # these have their own line
+            counts[entry["reason"]] += entry["count"]
     return counts
 
 

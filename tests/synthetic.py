@@ -234,6 +234,7 @@ def facts_of(found: Iterable[Mapping[str, Any]]) -> BuildFacts:
         }
         if short
         else None,
+        "decontamination": None,
         "splits": {
             "shares": {"train": 0.9, "validation": 0.05, "test": 0.05},
             "documents": dict(Counter(document["split"] for document in documents)),
@@ -260,7 +261,7 @@ def _documents(held: Iterable[Mapping[str, Any]]) -> list[DocumentFacts]:
             pair = {name: getattr(joined, name) for name in alone[0][0]}
             alone.append((pair, "papers"))
         for source, kind in alone:
-            entry = found.setdefault(
+            found.setdefault(
                 (source["title"], source["sha256"]),
                 {
                     "id": f"{len(found):016x}",

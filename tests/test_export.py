@@ -122,9 +122,9 @@ def test_a_record_of_each_format_looks_like_this() -> None:
     }
 
 
-def test_a_short_row_is_its_instruction_and_no_template() -> None:
+def test_a_short_row_is_its_instruction_and_where_the_answer_begins() -> None:
     row = short("Below is the book “X”. Say hello.")
-    assert prompt_of(row) == row["question"]
+    assert prompt_of(row) == f"{row['question']}\nAnswer:"
     assert record_of(row, "longalpaca")["instruction"] == row["question"]
     for format in FORMATS:
         parsed, answer = parse(format, record_of(row, format))

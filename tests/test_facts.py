@@ -27,6 +27,7 @@ def facts() -> BuildFacts:
         "generator": {"backend": "extractive", "model": None, "prompt_sha": "cd34"},
         "model": None,
         "short": None,
+        "decontamination": None,
         "splits": {"shares": {"train": 1.0}, "documents": {"train": 1}},
         "documents": [
             {

@@ -106,7 +106,7 @@ def test_every_row_is_a_document_or_a_problem(kinds: list[str]) -> None:
     wanted = ["ok", *kinds]
     data = b"\n".join(content.get(kind, b" ") for kind in wanted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "_chunks", lambda _: iter([data[:7], data[7:]]))
+        patch.setattr(rows, "chunks_of", lambda _: iter([data[:7], data[7:]]))
         problems: list[Skip] = []
         documents = list(read_jsonl(source_of(Path("a.jsonl")), problems))
     assert len(documents) == wanted.count("ok")

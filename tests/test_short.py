@@ -92,7 +92,7 @@ def test_a_short_row_is_a_row_of_the_schema_and_marked_as_short(tmp_path: Path) 
 def test_row_tokens_are_those_of_the_whole_training_row(tmp_path: Path) -> None:
     for row in mixed(tmp_path / "a.jsonl", rows(40)).rows:
         assert prompt_of(row) == short_prompt(row["question"]) == f"{row['question']}\nAnswer:"
-        text = f"{row['question']} {row['answer']}"
+        text = f"{row['question']}\nAnswer: {row['answer']}"
         assert row["row_tokens"] == 1 + TOKENIZER.count(text) + 1
         assert row["row_tokens"] + CHAT_MARKUP_TOKENS <= row["ctx"]
 
@@ -163,7 +163,7 @@ def test_every_row_that_was_read_is_in_the_account(tmp_path: Path) -> None:
 
 def test_a_row_of_exactly_the_budget_is_kept_and_one_token_more_is_not(tmp_path: Path) -> None:
     row = {"instruction": "Count.", "output": "one two three four five six " * 5}
-    tokens = 2 + TOKENIZER.count(f"{row['instruction']} {row['output'].strip()}")
+    tokens = 2 + TOKENIZER.count(f"{short_prompt(row['instruction'])} {row['output'].strip()}")
     fits = tokens + CHAT_MARKUP_TOKENS
     assert mixed(tmp_path / "a.jsonl", [row, *rows(1)], ctx=fits).facts["usable"] == 2
     skipped = mixed(tmp_path / "a.jsonl", [row, *rows(1)], ctx=fits - 1).facts["skipped"]

@@ -175,10 +175,19 @@ function* segments(from, to) {
 
 const covers = (node, e) => (node.dataset.evidence ?? "").split(" ").includes(String(e));
 
-function drawContext(text) {
+// “A Title” by An Author (2020)
+function named({ title, author, year }) {
+  return `“${title}”${author ? ` by ${author}` : ""}${year ? ` (${year})` : ""}`;
+}
+
+// Of two papers, each begins with a line that names it; it is no part of the context.
+function drawContext(text, papers) {
   const paragraphs = [];
+  const name = (paper) => paragraphs.push(element("div", "paper", papers[paper].title));
+  const border = papers ? text.indexOf(data.border) : -1;
+  if (papers) name(0);
   for (const match of text.matchAll(/[^\n]+(?:\n(?!\n)[^\n]+)*/g)) {
-    const paragraph = element("p");
+    const paragraph = element("p", match.index === border ? "border" : "");
     paragraph.dir = "auto";
     const to = match.index + match[0].length;
     for (const [low, high, covering] of segments(match.index, to)) {
@@ -192,6 +201,7 @@ function drawContext(text) {
       paragraph.append(mark);
     }
     paragraphs.push(paragraph);
+    if (match.index === border) name(1);
   }
   $("context").replaceChildren(...paragraphs);
 }
@@ -265,9 +275,8 @@ async function openExample(i) {
   $("question").classList.toggle("long", rows.question[i].length > 140);
   $("answer").textContent = rows.answer[i];
   $("question").scrollTop = $("answer").scrollTop = 0;
-  const by = source.author ? ` by ${source.author}` : "";
-  const year = source.year ? ` (${source.year})` : "";
-  $("source").textContent = `${rows.whole[i] ? "All" : "A part"} of “${source.title}”${by}${year}`;
+  const how = rows.whole[i] ? "All" : "A part";
+  $("source").textContent = `${how} of ${(source.papers ?? [source]).map(named).join(" and ")}`;
   $("permalink").textContent = `#${rows.id[i]}`;
   $("permalink").href = `#${rows.id[i]}`;
   const offsets = rows.evidence[i];
@@ -280,7 +289,7 @@ async function openExample(i) {
   show("example");
   const text = await contextText(data.contexts[rows.context[i]]);
   if (current !== i) return; // another one was opened meanwhile
-  drawContext(text);
+  drawContext(text, source.papers);
   $("context").scrollTop = 0;
   evidenceAt = 0;
   drawMap();

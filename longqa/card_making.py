@@ -1,0 +1,120 @@
+"""The part of a dataset's card that says how it was made, and by whom.
+
+    making(facts, statistics)    # the command, what was counted with what, and what was left out
+
+With a language model it says in plain words what the model did, what was checked, and on how many
+rows: only checks that were run are named. Names of models and what servers said are escaped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from longqa.facts import BuildFacts
+from longqa.markdown import fenced, plain, table
+from longqa.overview import Statistics
+
+# What was done to a question, by the name of its check; {count} is the number of rows.
+_ATTEMPTS = {
+    "closed_book_failed": "{count} questions were put to the model without the text, and it could "
+    "not give the answer",
+    "one_passage_failed": "{count} questions that need several places were put to it with the one "
+    "passage that fits best, and that was not enough",
+    "not_answered_by_text": "for {count} unanswerable questions it read the text again and could "
+    "not quote an answer",
+    "judged_good": "{count} answers were scored by {judge}, from the quotes and what stands around "
+    "them, as right, supported and clear",
+}
+
+
+def making(facts: BuildFacts, statistics: Statistics) -> str:
+    """The section "How it was made" of a card."""
+    tokenizer, recipe = facts["tokenizer"], facts["recipe"]
+    refused = Counter[str]()
+    for entry in facts["rejected"]:
+        refused[entry["reason"]] += entry["count"]
+    skipped = Counter(entry["reason"] for entry in facts["skipped"])
+    lengths = ", ".join(
+        f"{ctx:,} ({100 * share:.0f} %)"
+        for ctx, share in zip(recipe["ctx"], recipe["shares"], strict=True)
+    )
+    date = f", {plain(facts['created'])}" if facts["created"] else ""
+    every = "every long" if statistics.num_short else "every"
+    said = [
+        f"- longqa {plain(facts['version'])}{date}",
+        f"- seed {facts['seed']}; token budgets {lengths}; up to {recipe['per_document']:,} "
+        "questions a document",
+        f"- questions by {_generator(facts)}",
+        f"- tokens counted with {plain(tokenizer['name'])} ({tokenizer['vocab_size']:,} tokens, "
+        f"fingerprint {plain(tokenizer['fingerprint'][:16])})",
+        f"- {every} row was checked: its evidence stands at its offsets, the question does not "
+        "contain its answer, and the row fits its budget",
+        *_mixed(facts),
+    ]
+    parts = ["## How it was made"]
+    if facts["command"]:
+        parts.append(fenced(facts["command"], "sh"))
+    parts.append("\n".join(said))
+    parts += _model(facts, statistics)
+    for heading, counts in (
+        ("Candidate questions refused by a check", refused),
+        ("Parts of documents left out when they were read", Counter(facts["dropped"])),
+        ("Sources that could not be used", skipped),
+    ):
+        if counts:
+            rows = [(plain(reason), f"{n:,}") for reason, n in sorted(counts.items())]
+            parts.append(table((heading, "Count"), rows))
+    return "\n\n".join(parts)
+
+
+def _generator(facts: BuildFacts) -> str:
+    generator, model = facts["generator"], facts["model"]
+    if model is None:
+        named = f", model {plain(generator['model'])}" if generator["model"] else ""
+        return f"the {plain(generator['backend'])} generator{named}"
+    language = plain(model["language"]) if model["language"] else "that of each document"
+    return (
+        f"the {plain(generator['backend'])} generator, model {plain(model['model'])}, at "
+        f"temperature {model['temperature']:g}; language: {language}"
+    )
+
+
+def _mixed(facts: BuildFacts) -> list[str]:
+    short = facts["short"]
+    if short is None:
+        return []
+    skipped = ", ".join(f"{n:,} {plain(reason)}" for reason, n in sorted(short["skipped"].items()))
+    return [
+        f"- short instructions from {plain(short['file'])} (SHA-256 {short['sha256'][:16]}…): "
+        f"{short['mixed']:,} mixed in, of {short['usable']:,} that could be used and "
+        f"{short['read']:,} that were read{f' ({skipped})' if skipped else ''}; asked for "
+        f"{100 * short['share']:g} % of the training split, reached {100 * short['reached']:.1f} %"
+    ]
+
+
+def _model(facts: BuildFacts, statistics: Statistics) -> list[str]:
+    """What the language model did, what was checked, and what its server said."""
+    model = facts["model"]
+    if model is None:
+        return []
+    judge = f"another model, {plain(model['judge'])}" if model["judge"] else "nobody"
+    done = [
+        "for each answer the model had to quote the text; every quote was looked up there, and "
+        "what stands there is the evidence",
+        *(
+            f"{words.format(count=f'{statistics.passed[check]:,}', judge=judge)} (`{check}`)"
+            for check, words in _ATTEMPTS.items()
+            if statistics.passed[check]
+        ),
+    ]
+    if model["judge"] is None:
+        done.append("no other model scored the answers")
+    parts = [
+        "The questions and answers were written by a language model that read the text. What was "
+        "checked:",
+        "\n".join(f"- {line}" for line in done),
+    ]
+    if model["notes"]:
+        notes = "\n".join(f"- {plain(note)}" for note in model["notes"])
+        parts.append(f"What was found out about the server:\n\n{notes}")
+    return parts
