@@ -252,9 +252,11 @@ def build(
     model_recipe: ModelRecipe | None = None
     model_order: ModelOrder | None = None
     if has_model:
+        from longqa.llm.server import checked_base_url
+
         model = model_of("--generator", generator)
         scorer = model_of("--judge", judge) if judge is not None else None
-        url = base_url or OPENAI
+        url = checked_base_url(base_url or OPENAI)
         writer_price = prices_of("--price", price)
         model_recipe = ModelRecipe(
             model=model,
@@ -272,7 +274,7 @@ def build(
         )
         judging = scorer and Endpoint(
             model=scorer,
-            base_url=judge_base_url or url,
+            base_url=checked_base_url(judge_base_url) if judge_base_url else url,
             key_variable=judge_api_key_env or api_key_env,
             price=prices_of("--judge-price", judge_price) or writer_price,
             timeout=timeout,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from longdata.errors import UserError
 from longqa.facts import SplitName
+from longqa.llm.purse import Purse, require_prices
 from longqa.llm.records import Endpoint
 from longqa.recipe import Recipe
 from longqa.short import num_short
@@ -39,6 +40,15 @@ class ModelOrder:
     judge: Endpoint | None = None
     max_usd: float | None = None
     max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        require_prices(self.max_usd, self.endpoints)
+        Purse(self.max_usd, self.max_tokens)  # wrong limits end here
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The writer, and the judge if there is one."""
+        return [self.writer] if self.judge is None else [self.writer, self.judge]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

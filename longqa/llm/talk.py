@@ -30,7 +30,7 @@ from longqa.llm.calls import Caller
 from longqa.llm.interview import Interview, Panel, Prepared, prepare
 from longqa.llm.jobs import PROMPT_ROOM, Job, read_all
 from longqa.llm.ledger import Ledger
-from longqa.llm.purse import REASON, Purse, require_prices
+from longqa.llm.purse import REASON, Purse
 from longqa.llm.records import Endpoint
 from longqa.llm.server import Server
 from longqa.order import Order
@@ -54,7 +54,8 @@ def with_model(
 ) -> Harvest:
     """Ask the models about every document. UserError, Crash: as longqa.build.build."""
     assert order.model is not None
-    require_prices(order.model.max_usd, _endpoints(order))
+    if not any(folder.units.iterdir()):  # what is wrong with a server is said before the reading
+        asyncio.run(_knock(order))
     reading = read_all(order, folder, sources, tokenizer, progress)
     talk = _Talk(order, folder, tokenizer, progress)
     talk.do(reading.jobs)
@@ -71,9 +72,16 @@ def with_model(
     )
 
 
-def _endpoints(order: Order) -> list[Endpoint]:
+async def _knock(order: Order) -> None:
+    """Whether the servers are there, with the models and keys. UserError: what is wrong."""
     assert order.model is not None
-    return [e for e in (order.model.writer, order.model.judge) if e is not None]
+    for endpoint in order.model.endpoints:
+        async with Server(endpoint, _key(endpoint)) as server:
+            await server.check(0, 0)
+
+
+def _key(endpoint: Endpoint) -> str | None:
+    return os.environ.get(endpoint.key_variable) or None
 
 
 class _Talk:
@@ -144,7 +152,7 @@ class _Talk:
     async def _hold(self, jobs: Sequence[Job]) -> None:
         assert self._order.model is not None
         with Ledger.open(self._folder.ledger) as ledger:
-            endpoints = _endpoints(self._order)
+            endpoints = self._order.model.endpoints
             spent = ledger.spent({e.model: e.price for e in endpoints if e.price is not None})
             purse = Purse(
                 max_usd=self._order.model.max_usd,
@@ -157,8 +165,7 @@ class _Talk:
                 servers: list[Server] = []
                 callers: list[Caller] = []
                 for endpoint in endpoints:
-                    key = os.environ.get(endpoint.key_variable) or None
-                    server = await stack.enter_async_context(Server(endpoint, key))
+                    server = await stack.enter_async_context(Server(endpoint, _key(endpoint)))
                     servers.append(server)
                     context = min(longest, self._order.recipe.ctx[-1]) if not callers else 0
                     await server.check(context + PROMPT_ROOM, ANSWER_ROOM)
