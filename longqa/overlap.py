@@ -110,7 +110,7 @@ class _Marks:
     def runs(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(begin, stop) of the sequences in a row, cut off at the ends."""
         low = int(np.searchsorted(self._stops, first, side="right"))
-        high = max(low, int(np.searchsorted(self._begins, last, side="left")))
+        high = int(np.searchsorted(self._begins, last, side="left")) if first < last else low
         begins = np.maximum(self._begins[low:high], first)
         return begins, np.minimum(self._stops[low:high], last)
 

@@ -72,3 +72,11 @@ def test_what_fails_leaves_nothing_and_what_is_damaged_is_made_again(tmp_path: P
     (tmp_path / "t/table.json").write_text("{}")
     assert GramTable.load(tmp_path / "t") is None
     assert GramTable.build(TEXTS, tmp_path / "t").texts == len(TEXTS)
+
+
+def test_a_table_of_another_way_of_hashing_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GramTable.build(TEXTS, tmp_path / "t")
+    monkeypatch.setattr(gram_table, "SCHEME", gram_table.SCHEME + 1)
+    assert GramTable.load(tmp_path / "t") is None

@@ -77,6 +77,13 @@ def test_case_punctuation_form_and_italics_do_not_count() -> None:
     assert words_of("Straße").hashes.tolist() == words_of("STRASSE").hashes.tolist()
 
 
+@pytest.mark.parametrize("text", ["한국어 가격", "ガラス", "Ångström", "q\u0323\u0307", "ﾊﾟﾝ"])
+def test_composed_and_decomposed_are_the_same(text: str) -> None:
+    apart = unicodedata.normalize("NFD", text)
+    assert words_of(apart).hashes.tolist() == words_of(text).hashes.tolist()
+    assert len(words_of(apart + "!").hashes) == len(plain_words(text))
+
+
 def test_a_word_may_not_move_to_its_neighbour() -> None:
     assert words_of("ab c").hashes.tolist() != words_of("a bc").hashes.tolist()
     assert hashes_of(words_of("a b").hashes, 2) != hashes_of(words_of("b a").hashes, 2)
