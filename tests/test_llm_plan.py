@@ -11,13 +11,17 @@ from longqa_documents import made_document, paper, ruler_of, story
 
 from longdata.documents import Document
 from longqa.llm.plan import (
+    MOST_ANSWER_TOKENS,
     NOT_WHOLE,
     ROOM_TAKEN,
+    THINKING_TOKENS,
     TOO_SHORT,
     Map,
     Plan,
     absent_for,
+    answer_tokens,
     make_plan,
+    most_at_once,
     share_of,
 )
 from longqa.llm.taxonomy import MODEL_KINDS
@@ -70,7 +74,8 @@ def test_exact_counts_are_dealt_exactly() -> None:
     )
     plan, _ = planned(story(), recipe)
     assert plan.requested == {"detail": 9, "motive": 3, "unanswerable": 2}  # a story has no method
-    assert {task.kind: len(task.places) for task in plan.tasks} == {"detail": 9, "motive": 3}
+    dealt = Counter(kind for task in plan.tasks for kind in [task.kind] * len(task.places))
+    assert dealt == {"detail": 9, "motive": 3}
     assert not plan.missing
 
 
@@ -116,10 +121,20 @@ def test_questions_go_to_every_tenth_of_the_text() -> None:
     recipe = Recipe(ctx=(2048,), kinds={"detail": 10}, model=MODEL)
     document = made_document(3, 300, 8)
     plan, materials = planned(document, recipe)
-    (task,) = plan.tasks
+    places = [place for task in plan.tasks for place in task.places]
     length = len(materials[0][0].context)
-    assert sorted(round(place.start * 10 / length) for place in task.places) == list(range(10))
-    assert len({place.words for place in task.places}) == 10
+    assert sorted(round(place.start * 10 / length) for place in places) == list(range(10))
+    assert len({place.words for place in places}) == 10
+
+
+@pytest.mark.parametrize("name", MODEL_KINDS)
+def test_no_call_asks_for_more_than_its_answer_has_room_for(name: str) -> None:
+    kind = MODEL_KINDS[name]
+    assert most_at_once(kind) >= 1
+    assert THINKING_TOKENS + most_at_once(kind) * answer_tokens(kind) <= MOST_ANSWER_TOKENS
+    recipe = Recipe(ctx=(2048,), kinds={"detail": 40}, model=MODEL)
+    plan, _ = planned(made_document(3, 300, 8), recipe)
+    assert max(len(task.places) for task in plan.tasks) <= most_at_once(MODEL_KINDS["detail"])
 
 
 def test_two_stretches_lie_half_a_text_apart() -> None:

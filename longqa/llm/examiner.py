@@ -23,6 +23,7 @@ from longqa.llm.calls import Caller
 from longqa.llm.drafts import Draft, count_words
 from longqa.llm.forms import Attempted, Compared, Judged, Looked
 from longqa.llm.passages import Passages, surroundings
+from longqa.llm.plan import THINKING_TOKENS
 from longqa.llm.quotes import Aligner
 from longqa.llm.records import Purpose, Request
 from longqa.llm.taxonomy import MODEL_KINDS
@@ -30,7 +31,6 @@ from longqa.llm.taxonomy import MODEL_KINDS
 Form = TypeVar("Form", bound=BaseModel)
 
 LEAST_CORRECT, LEAST_SUPPORTED, LEAST_CLEAR = 4, 4, 3  # of 5
-THINKING_TOKENS = 1500  # that a model may think before an answer of a line
 
 
 @dataclass(slots=True)

@@ -34,9 +34,19 @@ from longqa.llm import wording
 from longqa.llm.calls import Caller
 from longqa.llm.candidates import draft_of, example_of
 from longqa.llm.drafts import Draft
-from longqa.llm.examiner import THINKING_TOKENS, Examiner, Verdict
+from longqa.llm.examiner import Examiner, Verdict
 from longqa.llm.forms import Item, Written
-from longqa.llm.plan import ANYWHERE, Place, Plan, Task, absent_for, make_plan
+from longqa.llm.plan import (
+    ANYWHERE,
+    THINKING_TOKENS,
+    Place,
+    Plan,
+    Task,
+    absent_for,
+    answer_tokens,
+    make_plan,
+    most_at_once,
+)
 from longqa.llm.quotes import Aligner
 from longqa.llm.records import CallFailed, Decision, Request
 from longqa.llm.taxonomy import MODEL_KINDS
@@ -134,7 +144,6 @@ def write_request(
 ) -> Request[Written]:
     """The call that asks for questions of one kind on one material."""
     material, kind = prepared.materials[task.material], MODEL_KINDS[task.kind]
-    each = 3 * kind.words[1] + 80 * kind.quotes[1] + 150
     return Request(
         purpose="write",
         document_id=prepared.document.id,
@@ -148,7 +157,7 @@ def write_request(
             language=prepared.spoken,
         ),
         form=Written,
-        max_tokens=THINKING_TOKENS + len(places) * each,
+        max_tokens=THINKING_TOKENS + len(places) * answer_tokens(kind),
         temperature=recipe.temperature,
         attempt=attempt,
     )
@@ -219,9 +228,15 @@ class Interview:
             found = len(self._kept)
             count = min(due, absent_for(found, self._prepared.document, self._recipe))
         dealt = Tally(number % materials for number in range(count))
+        at_once = most_at_once(MODEL_KINDS["unanswerable"])
         tasks = [
-            Task(material=index, kind="unanswerable", places=(ANYWHERE,) * number)
+            Task(
+                material=index,
+                kind="unanswerable",
+                places=(ANYWHERE,) * min(at_once, number - start),
+            )
             for index, number in sorted(dealt.items())
+            for start in range(0, number, at_once)
         ]
         return [_Seat(task, list(task.places)) for task in tasks]
 

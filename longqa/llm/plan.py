@@ -28,6 +28,8 @@ TOO_SHORT = "the document holds no stretch that fits the budget"
 TOO_LONG_TOGETHER = "the two papers do not fit one context"
 NOT_WHOLE = "no context holds the whole document"
 ROOM_TAKEN = "the contexts have no room for so many of this kind"
+THINKING_TOKENS = 1500  # that a model may think before it answers
+MOST_ANSWER_TOKENS = 8192  # of one call: a server must have room for them after the context
 _SHORTEST_SECTION = 600  # characters that a summary of a part is worth
 _WORDS_SHOWN = 8  # of a stretch's beginning and end, to name it
 
@@ -150,6 +152,16 @@ def _rest(weights: Mapping[str, float], dealt: Mapping[str, int], count: int) ->
     return rest
 
 
+def answer_tokens(kind: ModelKind) -> int:
+    """Room for one question of a kind, its answer and its quotes, in any language."""
+    return 3 * kind.words[1] + 80 * kind.quotes[1] + 150
+
+
+def most_at_once(kind: ModelKind) -> int:
+    """How many questions of a kind one call may ask for."""
+    return max(1, (MOST_ANSWER_TOKENS - THINKING_TOKENS) // answer_tokens(kind))
+
+
 class _Dealer:
     """Deals kinds out to materials."""
 
@@ -197,9 +209,11 @@ class _Dealer:
                 random.Random(f"{recipe.seed}/{document.id}/{material.ctx}/{material.start}"),
             )
             for kind in MODEL_KINDS:
-                if taken[kind]:
-                    places = tuple(map_.place_for(MODEL_KINDS[kind]) for _ in range(taken[kind]))
-                    tasks.append(Task(material=index, kind=kind, places=places))
+                places = [map_.place_for(MODEL_KINDS[kind]) for _ in range(taken[kind])]
+                at_once = most_at_once(MODEL_KINDS[kind])
+                for start in range(0, len(places), at_once):
+                    some = tuple(places[start : start + at_once])
+                    tasks.append(Task(material=index, kind=kind, places=some))
         return tasks
 
     def _open(self, index: int, weights: Mapping[str, float], most: int | None) -> list[str]:

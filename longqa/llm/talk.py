@@ -30,6 +30,7 @@ from longqa.llm.calls import Caller
 from longqa.llm.interview import Interview, Panel, Prepared, prepare
 from longqa.llm.jobs import PROMPT_ROOM, Job, read_all
 from longqa.llm.ledger import Ledger
+from longqa.llm.plan import MOST_ANSWER_TOKENS
 from longqa.llm.purse import REASON, Purse
 from longqa.llm.records import Endpoint
 from longqa.llm.server import Server
@@ -38,7 +39,6 @@ from longqa.progress import Progress
 from longqa.source_work import Crash, told
 from longqa.work import read_unit, write_unit
 
-ANSWER_ROOM = 2500  # tokens of an answer that a server must have room for
 MOST_AT_ONCE = 1024  # documents
 NOT_BEGUN = "not asked about"
 _PARTIAL = ".partial.arrow"
@@ -168,7 +168,7 @@ class _Talk:
                     server = await stack.enter_async_context(Server(endpoint, _key(endpoint)))
                     servers.append(server)
                     context = min(longest, self._order.recipe.ctx[-1]) if not callers else 0
-                    await server.check(context + PROMPT_ROOM, ANSWER_ROOM)
+                    await server.check(context + PROMPT_ROOM, MOST_ANSWER_TOKENS)
                     # the rng only spreads retries over time: no row depends on it
                     callers.append(Caller(server, ledger, purse, rng=random.Random()))
                 panel = Panel(writer=callers[0], judge=callers[1] if len(callers) > 1 else None)
