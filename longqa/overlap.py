@@ -49,7 +49,7 @@ class DocumentOverlap:
     """A document looked up in every set; its stretches are judged without looking again."""
 
     def __init__(self, words: Words, found: Mapping[str, NDArray[np.bool_]]) -> None:
-        self._words = words
+        self._starts, self._ends = words.starts, words.ends
         count = max(0, len(words.hashes) - WIDTH + 1)
         anywhere = np.zeros(count, np.bool_)
         for marks in found.values():
@@ -78,9 +78,7 @@ class DocumentOverlap:
         reached = -1  # the word behind the last stretch
         for begin, stop in zip(begins.tolist(), stops.tolist(), strict=True):
             behind = stop + WIDTH - 1
-            place = Span(
-                start=int(self._words.starts[begin]), end=int(self._words.ends[behind - 1])
-            )
+            place = Span(start=int(self._starts[begin]), end=int(self._ends[behind - 1]))
             if begin <= reached:
                 place = Span(start=spans.pop().start, end=place.end)
             spans.append(place)
@@ -88,11 +86,11 @@ class DocumentOverlap:
         return spans
 
     def _sequences(self, start: int, end: int | None) -> tuple[int, int]:
-        words = len(self._words.ends)
+        words = len(self._ends)
         if end is not None:
-            words = int(np.searchsorted(self._words.ends, end, side="right"))
+            words = int(np.searchsorted(self._ends, end, side="right"))
         last = max(0, words - WIDTH + 1)
-        return min(last, int(np.searchsorted(self._words.starts, start, side="left"))), last
+        return min(last, int(np.searchsorted(self._starts, start, side="left"))), last
 
 
 class _Marks:

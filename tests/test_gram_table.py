@@ -48,6 +48,15 @@ def test_looking_up_is_membership(inside: list[int], asked: list[int]) -> None:
     assert table.holds(wanted).tolist() == [n in set(inside) for n in wanted.tolist()]
 
 
+def test_many_are_looked_up_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = GramTable.build(TEXTS[:5], tmp_path / "t")
+    wanted = np.concatenate([hashes(text) for text in TEXTS[:9]])
+    expected = np.isin(wanted, table.hashes)
+    assert 0 < expected.sum() < len(wanted)
+    monkeypatch.setattr(gram_table, "_AT_ONCE", 7)
+    assert np.array_equal(table.holds(wanted), expected)
+
+
 def test_the_table_is_mapped_not_read(tmp_path: Path) -> None:
     GramTable.build(TEXTS, tmp_path / "t")
     table = GramTable.load(tmp_path / "t")

@@ -28,6 +28,7 @@ from longdata.ngrams import SCHEME, Hashes, distinct, hashes_in
 
 _RUN = 1 << 23  # hashes that are sorted at once
 _BUCKET_BITS = 9  # some hundred hashes in a bucket
+_AT_ONCE = 1 << 18  # hashes that are looked up at once
 _HASHES, _FACTS = "hashes.npy", "table.json"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
@@ -95,21 +96,25 @@ class GramTable:
     def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which of these hashes are in the table."""
         found = np.zeros(len(hashes), np.bool_)
-        if not len(self.hashes) or not len(hashes):
-            return found
+        if len(self.hashes):
+            for start in range(0, len(hashes), _AT_ONCE):
+                found[start : start + _AT_ONCE] = self._holds(hashes[start : start + _AT_ONCE])
+        return found
+
+    def _holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         order = np.argsort(hashes)  # sorted ones touch each page of the table once
         wanted = hashes[order]
         bits, begins = self._buckets
         bucket = (wanted >> np.uint64(64 - bits)).astype(np.int64)
         low, high = begins[bucket], begins[bucket + 1]
+        last = len(self.hashes) - 1
         # All at once by halves: of a hundred million hashes, in half the time of searchsorted.
         for _ in range(int((high - low).max()).bit_length()):
             middle = (low + high) // 2
-            is_less = (self.hashes[np.minimum(middle, len(self.hashes) - 1)] < wanted) & (
-                low < high
-            )
+            is_less = (self.hashes[np.minimum(middle, last)] < wanted) & (low < high)
             low, high = np.where(is_less, middle + 1, low), np.where(is_less, high, middle)
-        found[order] = self.hashes[np.minimum(low, len(self.hashes) - 1)] == wanted
+        found = np.zeros(len(hashes), np.bool_)
+        found[order] = self.hashes[np.minimum(low, last)] == wanted
         return found
 
 
