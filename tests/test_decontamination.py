@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from longdata.errors import UserError
+from longdata.evaluation_sets import EVALUATION_SETS, Hub
 from longqa import decontamination
 from longqa.decontamination import (
     CONTEXT_OVERLAPS,
@@ -239,3 +240,7 @@ def test_the_rule_is_what_the_documentation_says() -> None:
     said = page.read_text("utf-8")
     assert f"at least {decontamination.CONTEXT_SHARE:.0%}" in said.replace(" %", "%")
     assert f"{decontamination.STRETCH_WORDS} words" in said
+    table = said.split("## What it is compared with", 1)[1].split("\n##", 1)[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(EVALUATION_SETS)
+    for where in EVALUATION_SETS.values():
+        assert not isinstance(where, Hub) or f"`{where.repo}`" in table
