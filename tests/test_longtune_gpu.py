@@ -113,7 +113,8 @@ def test_padding_and_whole_rows_agree() -> None:
     torch.testing.assert_close(ours, alone, rtol=0, atol=2e-2)
 
 
-def test_memory_is_that_of_full_attention_and_one_output() -> None:
+def test_memory_is_that_of_full_attention_and_one_and_a_half_outputs() -> None:
+    """The parts that backward needs, the shifted half joined, and the whole."""
     inputs = qkv(32_768, (32, 8), torch.bfloat16)
     one_output = inputs[0].numel() * inputs[0].element_size()
 
@@ -124,7 +125,7 @@ def test_memory_is_that_of_full_attention_and_one_output() -> None:
         return torch.cuda.max_memory_allocated() - before
 
     full = peak((0, 32_768), 32_768)
-    assert peak((0, 32_768), 8192) <= full + 1.05 * one_output
+    assert peak((0, 32_768), 8192) <= full + 1.55 * one_output
 
 
 def test_the_layer_compiles_with_inductor() -> None:

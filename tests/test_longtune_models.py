@@ -182,6 +182,20 @@ def test_generation_is_that_of_full_attention(name: str, cache: str | None, new:
     assert torch.equal(*texts)
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "Gemma3Text"])
+def test_a_model_left_in_training_mode_generates_exactly_and_scores_as_it_trains(
+    name: str,
+) -> None:
+    model, ids = make(name), tokens(1, 32)
+    trained = model(input_ids=ids).logits
+    with torch.no_grad():
+        exact = make(name, "sdpa")(input_ids=ids).logits
+        filling_a_cache = model(input_ids=ids, use_cache=True).logits
+        scored = model(input_ids=ids, use_cache=False).logits
+    torch.testing.assert_close(filling_a_cache, exact, rtol=0, atol=1e-9)
+    assert torch.equal(scored, trained) and not torch.equal(trained, exact)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_nothing_before_a_token_moves_when_it_changes(name: str) -> None:
     model, ids = make(name), tokens(1, 32)

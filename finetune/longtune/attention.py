@@ -64,7 +64,9 @@ def s2_attention(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, **kwargs
         )
         return out, None
-    sparse = module.training and sliding_window is None
+    # without gradients and into a cache: `generate`, of a model that was left in training mode
+    generating = kwargs.get("use_cache", False) and not torch.is_grad_enabled()
+    sparse = module.training and sliding_window is None and not generating
     if sparse:
         require_all_heads(module, query)
     cu_seq_lens = kwargs.get("cu_seq_lens_q")

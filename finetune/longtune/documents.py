@@ -94,7 +94,7 @@ def _asked(
 ) -> Documents | None:
     """The documents that say the same as a mask function, or None where no documents do.
 
-    The function is asked about five keys per query, not N, and the answers are read at once.
+    The function is asked about four keys per query, not N, and the answers are read at once.
     """
     import torch
 
