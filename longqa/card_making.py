@@ -14,16 +14,15 @@ from longqa.facts import BuildFacts
 from longqa.markdown import fenced, plain, table
 from longqa.overview import Statistics
 
-# What was done to a question, by the name of its check; {count} is the number of rows.
+# What was done to a question, by the name of its check.
 _ATTEMPTS = {
-    "closed_book_failed": "{count} questions were put to the model without the text, and it could "
-    "not give the answer",
-    "one_passage_failed": "{count} questions that need several places were put to it with the one "
-    "passage that fits best, and that was not enough",
-    "not_answered_by_text": "for {count} unanswerable questions it read the text again and could "
-    "not quote an answer",
-    "judged_good": "{count} answers were scored by {judge}, from the quotes and what stands around "
-    "them, as right, supported and clear",
+    "closed_book_failed": "asked without the text, the model could not give the answer",
+    "one_passage_failed": "given the one passage that fits best, of several that the question "
+    "needs, the model could not give the answer",
+    "not_answered_by_text": "asked to look for it in the text again, the model could not quote an "
+    "answer to an unanswerable question",
+    "judged_good": "another model, {judge}, scored the answer, from the quotes and what stands "
+    "around them, as right, supported and clear",
 }
 
 
@@ -97,23 +96,20 @@ def _model(facts: BuildFacts, statistics: Statistics) -> list[str]:
     model = facts["model"]
     if model is None:
         return []
-    judge = f"another model, {plain(model['judge'])}" if model["judge"] else "nobody"
-    done = [
-        "for each answer the model had to quote the text; every quote was looked up there, and "
-        "what stands there is the evidence",
-        *(
-            f"{words.format(count=f'{statistics.passed[check]:,}', judge=judge)} (`{check}`)"
-            for check, words in _ATTEMPTS.items()
-            if statistics.passed[check]
-        ),
-    ]
-    if model["judge"] is None:
-        done.append("no other model scored the answers")
+    judge = plain(model["judge"] or "")
+    nobody = " No other model scored the answers." if model["judge"] is None else ""
     parts = [
-        "The questions and answers were written by a language model that read the text. What was "
-        "checked:",
-        "\n".join(f"- {line}" for line in done),
+        "The questions and answers were written by a language model that read the text. It had to "
+        "quote the text for each answer; every quote was looked up there, and what stands there is "
+        f"the evidence. A question that failed one of its checks was left out.{nobody}"
     ]
+    checked = [
+        (words.format(judge=judge), f"`{check}`", f"{statistics.passed[check]:,}")
+        for check, words in _ATTEMPTS.items()
+        if statistics.passed[check]
+    ]
+    if checked:
+        parts.append(table(("What was checked by asking a model", "Check", "Examples"), checked))
     if model["notes"]:
         notes = "\n".join(f"- {plain(note)}" for note in model["notes"])
         parts.append(f"What was found out about the server:\n\n{notes}")

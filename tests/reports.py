@@ -47,4 +47,11 @@ def hostile_page(folder: Path) -> Path:
     facts["skipped"] = [{"name": HOSTILE, "reason": HOSTILE, "detail": HOSTILE}]
     facts["missing"] = [{"kind": HOSTILE, "reason": HOSTILE, "count": 1}]
     facts["generator"] = {"backend": HOSTILE, "model": HOSTILE, "prompt_sha": HOSTILE}
+    facts["model"] = {
+        "model": HOSTILE,
+        "judge": HOSTILE,
+        "temperature": 0.7,
+        "language": HOSTILE,
+        "notes": [HOSTILE],
+    }
     return write_report(folder, facts)

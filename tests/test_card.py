@@ -223,3 +223,92 @@ def test_the_example_is_a_real_row_with_its_context_visibly_shortened(tmp_path: 
 
 def test_the_card_is_the_same_for_the_same_build(tmp_path: Path) -> None:
     assert card(tmp_path / "a", synthetic.rows(4)) == card(tmp_path / "b", synthetic.rows(4))
+
+
+def with_everything() -> list[dict[str, Any]]:
+    """Rows on books, on two papers, and short ones."""
+    return [*synthetic.rows(4), *synthetic.pair_rows(), *synthetic.short_rows(3)]
+
+
+def test_the_snippets_of_the_card_run_for_every_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    text = card(tmp_path / "set", with_everything())
+    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(first.replace("path/to/this/folder", str(tmp_path / "set")), names)
+    rows = list(names["rows"])
+    assert {row["material_kind"] for row in rows} == {"book", "papers", "short"}
+    for row in rows:
+        names["rows"] = [row]
+        exec(second, names)
+        assert row["question"] in names["text"] and row["context"] in names["text"]
+        assert names["text"].endswith("\nAnswer:")
+        assert names["answer"] == f" {row['answer']}"
+
+
+def test_the_file_of_short_rows_is_part_of_the_licence_and_the_sources(tmp_path: Path) -> None:
+    rows = [*licensed("CC0-1.0"), *synthetic.short_rows(3)]
+    unknown = card(tmp_path / "unknown", rows)
+    assert header(unknown)["license"] == "unknown"
+    assert "> **Do not publish this dataset yet.**" in unknown
+    assert "short instructions is said in a `--metadata` file alone" in unknown
+    assert "| short.jsonl (short instructions) | – | – | not stated | train | 3 |" in unknown
+    rows = [*licensed("CC0-1.0"), *synthetic.short_rows(3, license="CC-BY-NC-4.0")]
+    known = card(tmp_path / "known", rows)
+    assert header(known)["license"] == "cc-by-nc-4.0"
+    assert "do not use it commercially" in known and "not known" not in known
+
+
+def test_short_rows_and_pairs_are_told_apart_in_every_number(tmp_path: Path) -> None:
+    text = card(tmp_path, with_everything())
+    assert "# LongQA: questions on 6 documents" in text
+    assert "26 questions on 6 long documents" in text
+    assert "17.6 % (3 of 17 rows) are short instructions" in text
+    assert "| train | 4 | 17 | 3 |" in text and "| test | 1 | 6 | 0 |" in text
+    assert "| 8,192 | 14 |" in text  # budgets are those of the long rows
+    assert "| `short` | a short instruction, with no text to read; mixed in | 3 | 3 |" in text
+    assert "| `comparison` | how two papers compare; written by a model | 2 | 2 |" in text
+    assert "| On Groups | B. Author | 2020 | CC-BY-4.0 | train | 2 |" in text
+    assert "An example that compares two papers counts for both." in text
+    assert "” and “" not in text.split("## Sources")[1]
+    last = text.index("| `short` |")
+    assert last > text.index("| `comparison` |") > text.index("| `order` |")
+
+
+def test_nothing_is_said_of_models_short_rows_and_pairs_where_there_are_none(
+    tmp_path: Path,
+) -> None:
+    text = card(tmp_path, synthetic.rows(4))
+    body = text.split("\n---\n", 1)[1]
+    prose = (body.split("## What a row")[0] + body.split("## Numbers")[1]).lower()
+    for word in ("judge", "short instruction", "long row", "both", "written by a language model"):
+        assert word not in prose, word
+    assert "annotations_creators" not in header(text)
+
+
+def test_the_header_says_that_a_model_wrote_and_in_which_language(tmp_path: Path) -> None:
+    rows = with_everything()
+    facts = synthetic.facts_of(rows)
+    assert facts["model"] is not None
+    facts["model"]["language"] = "de"
+    said = header(card(tmp_path, rows, facts))
+    assert said["language"] == ["de", "en"]
+    assert said["annotations_creators"] == ["machine-generated"]
+    assert "synthetic" in said["tags"]
+
+
+def test_a_model_is_named_and_its_terms_are_the_readers_to_read(tmp_path: Path) -> None:
+    rows = with_everything()
+    facts = synthetic.facts_of(rows)
+    assert facts["model"] is not None
+    facts["model"]["model"] = HOSTILE[1]
+    text = card(tmp_path, rows, facts)
+    assert f"A language model, {plain(HOSTILE[1])}, wrote the questions" in text
+    licence = text.split("## Licence")[1].split("## Use")[0]
+    assert "A model's licence, or the terms of the service" in licence
+    assert "What a language model wrote can be wrong" in text

@@ -6,14 +6,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
+import synthetic
 import typer
 
 from longdata.readers import READERS
 from longqa.cli import app
-from longqa.dataset import FEATURES, SCHEMA
+from longqa.dataset import CHECKS, FEATURES, SCHEMA
+from longqa.export import prompt_of
 from longqa.facts import BuildFacts
 from longqa.questions import ALL, BOOKS, KINDS
 
@@ -63,6 +65,23 @@ def test_the_table_of_build_json_has_every_key() -> None:
     rows = _table("docs/formats.md", "## build.json")
     named = [key for row in rows for key in re.findall(r"`(\w+)`", row[0])]
     assert named == list(get_type_hints(BuildFacts))
+
+
+def test_the_table_of_checks_is_that_of_the_schema() -> None:
+    rows = _table("docs/formats.md", "### Checks")
+    assert tuple(row[0].strip("`") for row in rows) == CHECKS
+
+
+def test_the_snippet_that_builds_a_training_row_runs_for_every_kind_of_row() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    rows = [*synthetic.rows(1), *synthetic.pair_rows(), *synthetic.short_rows(2)]
+    for row in rows:
+        names: dict[str, Any] = {"row": row}
+        exec(snippet, names)
+        assert names["training_row"] == f"{names['text']} {row['answer']}"
+        assert names["text"] == prompt_of(row)
+        assert names["text"].count(row["question"]) == 1
 
 
 def test_every_format_that_is_read_has_its_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import synthetic
 from rich.console import Console
 
 from longdata.errors import UserError
-from longqa.overview import Lengths, gather, inspect_dataset, spark
+from longqa.llm.taxonomy import MODEL_KINDS
+from longqa.overview import Lengths, about, gather, in_order, inspect_dataset, spark
+from longqa.questions import KINDS
 
 
 def printed(folder: Path) -> str:
@@ -113,3 +116,81 @@ def test_inspect_refuses_a_dataset_that_is_not_the_one_described(tmp_path: Path)
         printed(tmp_path)
     with pytest.raises(UserError, match=r"no build\.json"):
         printed(tmp_path / "data")
+
+
+def test_short_rows_are_counted_apart_and_dilute_nothing() -> None:
+    alone = gather(synthetic.rows(8))
+    found = gather([*synthetic.rows(8), *synthetic.short_rows(6)])
+    assert (found.num_rows, found.num_long, found.num_short) == (54, 48, 6)
+    assert (alone.num_short, alone.short_share, alone.short_sources) == (0, 0, {})
+    for name in (
+        "unanswerable_share",
+        "row_tokens",
+        "context_tokens",
+        "answer_words",
+        "depth",
+        "depth_by_kind",
+        "by_ctx",
+        "documents",
+        "num_without_evidence",
+        "num_whole",
+        "num_long",
+    ):
+        assert getattr(found, name) == getattr(alone, name), name
+    assert found.by_kind == {**alone.by_kind, "short": 6}
+    assert found.by_license == {"CC0-1.0": 48, "not stated": 6}
+    assert found.short_share == 6 / 30
+    assert found.short_tokens.mean == 22.5
+    assert [source["title"] for source in found.short_sources.values()] == ["short.jsonl"]
+
+
+def test_a_pair_of_papers_is_no_third_document() -> None:
+    made = synthetic.example(
+        context="x" * 99, question="?", passages=[(0, 5)], title="On Groups", license="CC-BY-4.0"
+    )
+    pairs = synthetic.pair_rows()
+    found = gather([{**made.row(), "split": "train"}, *pairs])
+    names = [(source["title"], source["sha256"]) for source in pairs[0]["sources"]]
+    assert list(found.documents) == names
+    assert found.by_pair == dict.fromkeys(names, 2)
+    assert found.by_license == {"CC-BY-4.0": 3, "CC0-1.0": 2}
+    same = synthetic.pair_rows(second=synthetic.paper("On Rivers", license="CC-BY-4.0"))
+    assert gather(same).by_license == {"CC-BY-4.0": 2}  # of two rows, not of four sources
+    assert found.passed == {"evidence_exact": 2, "closed_book_failed": 2}
+
+
+def test_kinds_are_listed_as_the_taxonomy_has_them_and_short_ones_last() -> None:
+    kinds = ["short", "zebra", "comparison", "unanswerable", "multi_hop", "order", "anything"]
+    assert in_order(kinds) == [
+        "order",
+        "unanswerable",
+        "multi_hop",
+        "comparison",
+        "anything",
+        "zebra",
+        "short",
+    ]
+
+
+def test_what_is_said_of_a_kind_is_what_its_generator_does() -> None:
+    assert about("unanswerable", has_model=False)[0] == KINDS["unanswerable"].asks
+    assert about("unanswerable", has_model=True)[0] == MODEL_KINDS["unanswerable"].asks
+    assert about("order", has_model=True)[0] == KINDS["order"].asks
+    assert about("short", has_model=False)[1] == "mixed in"
+    assert about("zebra", has_model=True) == ("", "")
+
+
+def test_inspect_shows_short_rows_on_lines_of_their_own(tmp_path: Path) -> None:
+    rows = [*synthetic.rows(8), *synthetic.pair_rows(), *synthetic.short_rows(6)]
+    synthetic.write(tmp_path, rows)
+    (tmp_path / "build.json").write_text(json.dumps(synthetic.facts_of(rows)), encoding="utf-8")
+    lines = [" ".join(line.split()) for line in printed(tmp_path).splitlines()]
+    assert lines[0].startswith("50 examples from 10 documents; ")
+    assert lines[1] == "6 short instructions mixed in, 18.8 % of train; 22 tokens a row on average"
+    kinds = [
+        line.split()[0] for line in lines if "written by a model" in line or "mixed in" in line
+    ]
+    assert kinds == ["6", "comparison", "short"]
+    assert any(re.match(r"all 52 50 100 %", line) for line in lines)
+    assert "short mixed in 6 6" in lines
+    assert any(line.startswith("train 6 32") for line in lines)

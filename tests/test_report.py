@@ -17,7 +17,10 @@ from reports import HOSTILE, hostile_page, hostile_rows, written
 
 from longqa import report
 from longqa.charts import Bar, bars, columns
+from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.pieces import restore
+from longqa.prompts import PAPERS_BORDER
+from longqa.questions import KINDS
 
 
 def unpacked(page: str) -> dict[str, Any]:
@@ -186,3 +189,95 @@ def test_the_page_is_hardly_larger_than_the_text_it_shows_compressed(tmp_path: P
 def test_the_same_dataset_gives_the_same_page(tmp_path: Path) -> None:
     one = written(tmp_path / "one", synthetic.rows(4)).read_bytes()
     assert one == written(tmp_path / "other", synthetic.rows(4)).read_bytes()
+
+
+def with_everything() -> list[dict[str, Any]]:
+    """Rows on books, on two papers, and short ones."""
+    return [*synthetic.rows(4), *synthetic.pair_rows(), *synthetic.short_rows(5)]
+
+
+def test_two_papers_are_shown_together_with_both_titles_and_their_border(tmp_path: Path) -> None:
+    pairs = synthetic.pair_rows()
+    data = unpacked(written(tmp_path, with_everything()).read_text(encoding="utf-8"))
+    index, whole = data["index"], contexts(data)
+    for row in pairs:
+        i = index["examples"]["id"].index(row["id"])
+        text = whole[index["examples"]["context"][i]]
+        assert text == row["context"]
+        assert text.count(index["border"]) == 1 and index["border"] in PAPERS_BORDER
+        document = index["documents"][index["examples"]["document"][i]]
+        assert document["title"] == "On Groups / On Rivers"
+        assert document["papers"] == [
+            {name: source[name] for name in ("title", "author", "year", "license")}
+            for source in row["sources"]
+        ]
+    others = [document for document in index["documents"] if "papers" not in document]
+    assert [document["title"] for document in others] == ["Book 0", "Book 1", "Book 2", "Book 3"]
+
+
+def test_rows_on_a_paper_and_on_a_pair_with_it_are_two_groups(tmp_path: Path) -> None:
+    pairs = synthetic.pair_rows()
+    source = pairs[0]["sources"][0]
+    alone = synthetic.example(
+        context="One. Two.", question="?", passages=[(0, 4)], title=source["title"]
+    ).row()
+    rows = [{**alone, "split": "train"}, *pairs]
+    data = unpacked(written(tmp_path, rows).read_text(encoding="utf-8"))
+    assert data["index"]["examples"]["document"] == [0, 1, 1]
+    assert len(data["index"]["groups"]) == 2
+    assert sorted(contexts(data)) == sorted({row["context"] for row in rows})
+
+
+def test_short_rows_are_not_shown_and_counted_where_it_says_so(tmp_path: Path) -> None:
+    page = written(tmp_path, with_everything()).read_text(encoding="utf-8")
+    examples = unpacked(page)["index"]["examples"]
+    assert len(examples["id"]) == 26 and "short" not in examples["kind"]
+    text = Structure(page).text
+    assert "5 short instructions are mixed into the training split, 26.3 % of it" in text
+    assert "are not shown on this page" in text
+    assert "This page holds" not in text  # nothing is left out for its size
+    assert "26 of the 28 questions asked for were kept." in text
+    tiles = {name: value for value, name in re.findall(r"<dd>([^<]*)</dd><dt>([^<]*)</dt>", page)}
+    assert (tiles["examples with a text"], tiles["documents"]) == ("26", "6")
+    assert tiles["kinds of questions"] == "6"
+    assert 'data-value="short"' not in page
+    assert "<title>LongQA: 6 documents</title>" in page
+    assert re.search(r"<td>train</td><td class=number>4</td>(<td class=number>19</td>).*>5<", page)
+    assert "short.jsonl (short instructions)</td>" in page
+
+
+def test_a_page_that_shows_a_part_names_the_long_examples_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_EXAMPLES", 15)
+    rows = [*synthetic.rows(8), *synthetic.short_rows(30)]
+    page = written(tmp_path, rows).read_text(encoding="utf-8")
+    assert "This page holds 12 of the 48 examples" in page
+
+
+def test_kinds_of_a_model_can_be_filtered_and_say_what_they_ask(tmp_path: Path) -> None:
+    page = written(tmp_path, with_everything()).read_text(encoding="utf-8")
+    assert 'data-filter="kind" data-value="comparison"' in page
+    kinds = unpacked(page)["index"]["kinds"]
+    assert kinds["comparison"] == ["written by a model", "how two papers compare"]
+    assert kinds["unanswerable"][1] == MODEL_KINDS["unanswerable"].asks
+    assert "judge" not in Structure(written(tmp_path / "off", synthetic.rows(4)).read_text()).text
+    offline = unpacked((tmp_path / "off" / "report.html").read_text(encoding="utf-8"))
+    assert offline["index"]["kinds"]["unanswerable"][1] == KINDS["unanswerable"].asks
+
+
+def test_how_a_model_was_asked_is_in_the_overview(tmp_path: Path) -> None:
+    rows = synthetic.pair_rows()
+    synthetic.write(tmp_path, rows)
+    facts = synthetic.facts_of(rows)
+    facts["model"] = {
+        "model": "writer",
+        "judge": "critic",
+        "temperature": 0.25,
+        "language": "de",
+        "notes": ["no seed", "<b>bold</b>"],
+    }
+    page = report.write_report(tmp_path, facts).read_text(encoding="utf-8")
+    for name, value in (("Judge", "critic"), ("Temperature", "0.25"), ("Language", "de")):
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+    assert "<dt>Server</dt><dd>no seed<br>&lt;b&gt;bold&lt;/b&gt;</dd>" in page

@@ -12,6 +12,8 @@ import pytest
 import synthetic
 from reports import hostile_page, hostile_rows, written
 
+from longqa.prompts import PAPERS_BORDER
+
 pytestmark = pytest.mark.soak
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -315,3 +317,43 @@ def test_three_thousand_long_examples_stay_usable(open_page: Open, tmp_path: Pat
     )
     page.locator(".item").last.click()
     page.wait_for_selector("#context mark, #context p")
+
+
+def test_two_papers_are_named_where_each_begins_and_the_border_stands_between(
+    open_page: Open, tmp_path: Path
+) -> None:
+    pairs = synthetic.pair_rows()
+    page = open_page(written(tmp_path, [*synthetic.rows(2), *pairs]), f"#{pairs[0]['id']}")
+    page.wait_for_selector("#context mark.now")
+    assert page.inner_text("#source") == (
+        "All of “On Groups” by B. Author (2020) and “On Rivers” by B. Author (2020)"
+    )
+    order = page.evaluate(
+        """() => [...document.querySelectorAll("#context > .paper, #context > .border")]
+            .map((node) => node.textContent)"""
+    )
+    assert order == ["On Groups", PAPERS_BORDER.strip(), "On Rivers"]
+    assert marked(page) == [e["text"] for e in pairs[0]["evidence"]]
+    papers = page.evaluate(
+        """() => [...document.querySelectorAll("#context mark")].map((mark) => {
+            const border = document.querySelector("#context .border");
+            return Boolean(border.compareDocumentPosition(mark) & Node.DOCUMENT_POSITION_FOLLOWING);
+        })"""
+    )
+    assert papers == [False, True]
+    page.select_option("#filter-document", label="On Groups / On Rivers (2)")
+    page.select_option("#filter-kind", "comparison")
+    assert page.inner_text("#count") == "2 of 14 examples"
+    assert page.evaluate(LOW_CONTRAST) == []
+    page.evaluate(f"location.hash = '{next(synthetic.rows(1))['id']}'")
+    page.wait_for_function("() => document.getElementById('source').textContent.includes('Book')")
+    page.wait_for_selector("#context mark.now")
+    assert page.locator("#context .paper, #context .border").count() == 0
+
+
+def test_a_page_with_short_rows_lists_the_long_ones(open_page: Open, tmp_path: Path) -> None:
+    rows = [*synthetic.rows(2), *synthetic.short_rows(9)]
+    page = open_page(written(tmp_path, rows))
+    assert page.inner_text("#count") == "12 examples"
+    assert "short" not in page.inner_text("#filter-kind")
+    assert "9 short instructions are mixed into" in page.inner_text("#overview")
