@@ -51,7 +51,7 @@ class FakeCaller:
         delays: random.Random | None = None,
     ) -> None:
         self.endpoint = Endpoint(model="test-model", base_url="http://localhost:1/v1")
-        self._replies, self._fails, self._delays = replies, fails, delays
+        self.replies, self._fails, self._delays = replies, fails, delays
         self.log: list[tuple[str, Request[Any]]] = []
 
     @property
@@ -70,7 +70,7 @@ class FakeCaller:
             raise CallFailed(reason)
         usage = Usage(prompt=1000, completion=100)
         reply = Reply(
-            text=self._replies(request),
+            text=self.replies(request),
             finish_reason="stop",
             refusal=None,
             usage=usage,

@@ -14,7 +14,6 @@ from longqa_documents import ruler_of, story
 
 from longdata.documents import Block, Document, Span, assemble
 from longqa.checks import Counter, source_record
-from longqa.llm import candidates
 from longqa.llm.candidates import LONGEST_QUESTION, draft_of, example_of
 from longqa.llm.drafts import Draft
 from longqa.llm.forms import Item
