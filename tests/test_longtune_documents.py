@@ -121,19 +121,27 @@ def test_attention_that_is_not_causal_stays_whole_in_training() -> None:
     assert_same(ours, dense(*streamed(inputs), everyone)[None], inputs)
 
 
-def test_a_layer_with_a_sliding_window_keeps_it_in_training() -> None:
+@pytest.mark.parametrize("layer_says", [True, False])
+@pytest.mark.parametrize("window", [5, 32, 50])
+def test_a_layer_with_a_sliding_window_keeps_it_in_training(window: int, layer_says: bool) -> None:
     from transformers.masking_utils import sliding_window_causal_mask_function
 
-    for window in (5, 32, 50):
-        seen = sliding_window_causal_mask_function(window)
-        mask = documents.s2_mask(1, 32, 32, mask_function=seen, local_size=window)
-        assert mask == Documents(bounds=(0, 32), window=window)
-        inputs = rows_of(1, 32, (2, 2), "tokens first")
-        ours, _ = s2_attention(layer_of(2), *inputs, mask, sliding_window=window)
-        place = torch.arange(32)
-        back = place[:, None] - place
-        expected = dense(*streamed(inputs), (back >= 0) & (back < window))
-        assert_same(ours, expected[None], inputs)
+    seen = sliding_window_causal_mask_function(window)
+    mask = documents.s2_mask(1, 32, 32, mask_function=seen, local_size=window)
+    assert mask == Documents(bounds=(0, 32), window=window)
+    inputs = rows_of(1, 32, (2, 2), "tokens first")
+    told = {"sliding_window": window} if layer_says else {}
+    ours, _ = s2_attention(layer_of(2), *inputs, mask, **told)
+    place = torch.arange(32)
+    back = place[:, None] - place
+    expected = dense(*streamed(inputs), (back >= 0) & (back < window))
+    assert_same(ours, expected[None], inputs)
+
+
+def test_a_layer_that_speaks_of_a_window_is_left_alone_without_a_mask_too() -> None:
+    inputs = rows_of(1, 32, (2, 2), "tokens first")
+    ours, _ = s2_attention(layer_of(2), *inputs, None, sliding_window=5)
+    assert_same(ours, reference(streamed(inputs), [32], 100)[None], inputs)
 
 
 def test_a_band_without_a_window_size_is_no_documents() -> None:
@@ -153,3 +161,13 @@ def test_functions_that_are_only_made_for_single_indices_are_not_asked() -> None
         1, 10, 10, mask_function=seen, use_vmap=True, allow_is_causal_skip=False
     )
     assert torch.equal(mask[0, 0], torch.ones(10, 10).tril().bool())  # type: ignore[index]
+
+
+def test_a_paged_cache_is_left_to_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.integrations import sdpa_attention
+
+    answer = (torch.zeros(1), None)
+    monkeypatch.setattr(sdpa_attention, "sdpa_attention_forward", lambda *_, cache, **__: answer)
+    inputs = rows_of(1, 4, (2, 2), "tokens first")
+    layer = layer_of(2, training=False)
+    assert s2_attention(layer, *inputs, None, cache=object())[0] is answer[0]

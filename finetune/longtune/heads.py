@@ -72,7 +72,8 @@ def _dtype(module: Module, value: Tensor) -> dtype:
     kind = value.device.type
     if torch.is_autocast_enabled(kind):
         return torch.get_autocast_dtype(kind)
+    wanted: dtype = value.dtype
     if getattr(module.config, "quantization_config", None) is not None:
-        wanted: dtype = module.config.dtype  # 4-bit layers answer in the dtype they were asked in
-        return wanted
-    return value.dtype
+        # 4-bit layers answer in the dtype they were asked in
+        wanted = getattr(module.config, "dtype", None) or wanted
+    return wanted
