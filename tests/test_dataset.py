@@ -24,10 +24,11 @@ def bare(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_row_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    written = list(synthetic.rows(8))
+    more = [*synthetic.pair_rows(), *synthetic.short_rows(3)]
+    written = [*synthetic.rows(8), *more]
     synthetic.write(tmp_path, written)
     found = list(read_rows(tmp_path))
-    assert [row["split"] for row in found] == ["train"] * 24 + ["validation"] * 12 + ["test"] * 12
+    assert [row["split"] for row in found] == ["train"] * 29 + ["validation"] * 12 + ["test"] * 12
     by_id = {row["id"]: row for row in found}
     assert len(by_id) == len(written)
     for row in written:

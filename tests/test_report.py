@@ -246,6 +246,14 @@ def test_short_rows_are_not_shown_and_counted_where_it_says_so(tmp_path: Path) -
     assert "short.jsonl (short instructions)</td>" in page
 
 
+def test_a_short_row_is_not_shown_although_its_file_is_a_document_too(tmp_path: Path) -> None:
+    rows = list(synthetic.rows(1))
+    short = [{**row, "sources": rows[0]["sources"]} for row in synthetic.short_rows(2)]
+    synthetic.write(tmp_path, [*rows, *short])
+    page = report.write_report(tmp_path, synthetic.facts_of(rows)).read_text(encoding="utf-8")
+    assert unpacked(page)["index"]["examples"]["id"] == [row["id"] for row in rows]
+
+
 def test_a_page_that_shows_a_part_names_the_long_examples_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
