@@ -21,10 +21,9 @@ from rich.table import Table
 from longdata.tokenizers import Tokenizer
 from longqa.folder import Folder
 from longqa.llm import wording
-from longqa.llm.interview import ROUNDS, Prepared, prepare, write_request
+from longqa.llm.interview import ROUNDS, Prepared, absent_tasks, prepare, write_request
 from longqa.llm.jobs import Job, read_all
 from longqa.llm.ledger import Ledger
-from longqa.llm.plan import ANYWHERE, Task
 from longqa.llm.records import Price, Usage
 from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.order import Order
@@ -109,10 +108,10 @@ def forecast(order: Order, progress: Progress) -> Forecast:
                 prepared = _prepared(job, tokenizer, order)
                 questions += sum(prepared.plan.requested.values())
                 first, known = _first_round(prepared, order, ledger)
-                checks = _checks(prepared, order)
                 paid += known
-                least += first + checks
-                most += first + checks.times(ROUNDS) + _written(prepared, order).times(ROUNDS - 1)
+                least += first + _checks(prepared, order, attempts_succeed=False)
+                most += first + _written(prepared, order).times(ROUNDS - 1)
+                most += _checks(prepared, order, attempts_succeed=True).times(ROUNDS)
     return Forecast(
         documents=len(reading.jobs),
         finished=finished,
@@ -149,7 +148,8 @@ def print_forecast(made: Forecast, order: Order, console: Console) -> None:
     speed = f"{1 / made.seconds_per_token:,.0f} tokens a second" if made.seconds_per_token else ""
     source = "as in the ledger's calls" if made.is_measured else "assumed: nothing was asked yet"
     for line in (
-        f"Least: every question is kept at once. Most: all are asked for {ROUNDS} times.",
+        "Least: every question is kept at once, and no attempt without the text gives an answer.",
+        f"Most: all are asked for {ROUNDS} times, and every attempt has to be compared.",
         "Shared: the document before many questions; a server that caches prefixes reads it once.",
         f"Time: {speed} of one answer ({source}), {CALLS_AT_ONCE} calls at once.",
         f"In the ledger already: {made.paid.calls:,} of the first calls; they cost nothing again.",
@@ -184,9 +184,7 @@ def _writes(prepared: Prepared, order: Order) -> Iterator[tuple[Load, str]]:
     assert order.recipe.model is not None and order.model is not None
     price = order.model.writer.price
     absent = prepared.plan.requested.get("unanswerable", 0)
-    tasks = list(prepared.plan.tasks)
-    if absent and prepared.materials:
-        tasks.append(Task(material=0, kind="unanswerable", places=(ANYWHERE,) * absent))
+    tasks = [*prepared.plan.tasks, *absent_tasks(absent, len(prepared.materials))]
     seen: set[int] = set()
     for task in tasks:
         request = write_request(prepared, order.recipe.model, task, task.places)
@@ -205,8 +203,8 @@ def _writes(prepared: Prepared, order: Order) -> Iterator[tuple[Load, str]]:
         )
 
 
-def _checks(prepared: Prepared, order: Order) -> Load:
-    """The calls that examine each question once."""
+def _checks(prepared: Prepared, order: Order, *, attempts_succeed: bool) -> Load:
+    """The calls that examine each question once. An attempt that gives an answer is compared."""
     assert order.model is not None
     price = order.model.writer.price
     judge = order.model.judge
@@ -220,9 +218,11 @@ def _checks(prepared: Prepared, order: Order) -> Load:
                 used = Usage(prompt=context + look, completion=20)
                 total += _load(used, price, shared=context).times(count)
             continue
-        rows = [(_ATTEMPT, price), (_COMPARE, price)]
+        rows = [(_ATTEMPT, price)]
         if MODEL_KINDS[kind].one_passage_must_fail:
             rows.append((_PASSAGE, price))
+        if attempts_succeed:
+            rows += [(_COMPARE, price)] * len(rows)
         if judge is not None:
             rows.append((_JUDGE, judge.price))
         for used, of in rows:

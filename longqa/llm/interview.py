@@ -163,6 +163,17 @@ def write_request(
     )
 
 
+def absent_tasks(count: int, materials: int) -> list[Task]:
+    """So many unanswerable questions, dealt over the materials."""
+    dealt = Tally(number % materials for number in range(count if materials else 0))
+    at_once = most_at_once(MODEL_KINDS["unanswerable"])
+    return [
+        Task(material=index, kind="unanswerable", places=(ANYWHERE,) * min(at_once, number - start))
+        for index, number in sorted(dealt.items())
+        for start in range(0, number, at_once)
+    ]
+
+
 @dataclass(slots=True)
 class _Seat:
     """A task on its way: what it still owes, what it tried, and why it failed."""
@@ -227,18 +238,7 @@ class Interview:
         if not self._recipe.exact and set(self._prepared.plan.requested) != {"unanswerable"}:
             found = len(self._kept)
             count = min(due, absent_for(found, self._prepared.document, self._recipe))
-        dealt = Tally(number % materials for number in range(count))
-        at_once = most_at_once(MODEL_KINDS["unanswerable"])
-        tasks = [
-            Task(
-                material=index,
-                kind="unanswerable",
-                places=(ANYWHERE,) * min(at_once, number - start),
-            )
-            for index, number in sorted(dealt.items())
-            for start in range(0, number, at_once)
-        ]
-        return [_Seat(task, list(task.places)) for task in tasks]
+        return [_Seat(task, list(task.places)) for task in absent_tasks(count, materials)]
 
     async def _rounds(self, seats: Sequence[_Seat]) -> None:
         for number in range(ROUNDS):
