@@ -54,9 +54,11 @@ _NOT_IN_UNITS = frozenset(
         "longdata/licenses.py",
         "longqa/__main__.py",
         "longqa/accounting.py",
+        "longqa/attribution.py",
         "longqa/build.py",
         "longqa/card.py",
         "longqa/card_header.py",
+        "longqa/card_making.py",
         "longqa/card_row.py",
         "longqa/charts.py",
         "longqa/cli.py",
@@ -105,6 +107,7 @@ _NOT_IN_UNITS = frozenset(
 _NO_CODE = (".pyc", ".css", ".js", ".html", "")
 _LIBRARIES = (
     "charset-normalizer",
+    "json-repair",
     "lxml",
     "markdown-it-py",
     "mistral-common",

@@ -48,7 +48,7 @@ def planned(document: Document, recipe: Recipe) -> tuple[Plan, list[tuple[Materi
     return make_plan(document, used, recipe), used
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(st.integers(1, 60), st.integers(0, 1000), st.integers(1, 40))
 def test_what_is_requested_is_dealt_or_missing(total: int, seed: int, paragraphs: int) -> None:
     recipe = Recipe(ctx=(512, 1024), per_document=total, seed=seed, model=MODEL)
@@ -96,6 +96,21 @@ def test_kinds_take_their_shares_by_weight() -> None:
     for kind, weight in weights.items():
         if kind not in ("unanswerable", "whole_summary"):
             assert counts[kind] == pytest.approx(answerable * weight / total, abs=4)
+
+
+def test_of_few_questions_a_document_every_kind_gets_its_share_over_many() -> None:
+    counts: Counter[str] = Counter()
+    recipe = Recipe(ctx=(512,), per_document=3, model=MODEL)
+    for seed in range(300):
+        document = made_document(seed, 3, 4)
+        part = Material(document=document, ctx=512, start=0, end=len(document.text) - 1)
+        counts.update(make_plan(document, [(part, 3)], recipe).requested)
+    kinds = {k: v for k, v in MODEL_KINDS.items() if "other" in v.of and v.weight}
+    kinds = {k: v for k, v in kinds.items() if not v.needs_whole}
+    answerable = sum(counts[kind] for kind in kinds)
+    total = sum(kind.weight for kind in kinds.values())
+    for name, kind in kinds.items():
+        assert counts[name] / answerable == pytest.approx(kind.weight / total, rel=0.25), name
 
 
 def test_a_summary_of_the_whole_needs_the_whole() -> None:

@@ -225,7 +225,7 @@ def _texts_of(file: Source, skips: list[Skip]) -> Iterator[str]:
         yield from _parquet(file)
     elif suffix.startswith(".jsonl"):
         # the same bounds and the same account of bad rows as when rows are read as documents
-        for number, line in rows._lines(file, rows._Problems(file.name, skips)):
+        for number, line in rows.lines_of(file, rows.Problems(file.name, skips)):
             yield from _row(line, f"{file.name}:{number}", skips)
     else:
         for document in read_source(file, skips):

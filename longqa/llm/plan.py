@@ -101,6 +101,7 @@ def make_plan(
         due = 0
         if "unanswerable" in weights and document.kind != "papers":
             due = share_of(total, document, recipe) if answerable else total
+        dealer.begin_at(answerable, document, recipe)
         dealt = dealer.deal(answerable, total - due)
         requested.update(dealer.dealt)
         requested["unanswerable"] += due
@@ -127,17 +128,18 @@ PAIR_SHARE = 0.1  # questions on a pair of papers, against those on one document
 def share_of(total: int, document: Document, recipe: Recipe) -> int:
     """How many of `total` rows should be unanswerable: rounded up or down by the document's own
     chance, so that many small documents together have the right share."""
-    return math.floor(total * UNANSWERABLE_SHARE + _chance(document, recipe))
+    return math.floor(total * UNANSWERABLE_SHARE + _chance(document, recipe, "unanswerable"))
 
 
 def absent_for(found: int, document: Document, recipe: Recipe) -> int:
     """How many unanswerable questions go with `found` others."""
     exactly = found * UNANSWERABLE_SHARE / (1 - UNANSWERABLE_SHARE)
-    return math.floor(exactly + _chance(document, recipe))
+    return math.floor(exactly + _chance(document, recipe, "unanswerable"))
 
 
-def _chance(document: Document, recipe: Recipe) -> float:
-    digest = hashlib.sha256(f"{recipe.seed}\x1f{document.id}".encode()).digest()
+def _chance(document: Document, recipe: Recipe, of: str) -> float:
+    """A number in [0, 1) of the document's own."""
+    digest = hashlib.sha256(f"{of}\x1f{recipe.seed}\x1f{document.id}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
@@ -169,7 +171,20 @@ class _Dealer:
         self._why_none = why_none
         self._materials = [(material, places) for material, places in materials if places]
         self._taken: list[Counter[str]] = [Counter() for _ in self._materials]
+        self._before: Counter[str] = Counter()
         self.dealt: Counter[str] = Counter()
+
+    def begin_at(self, weights: Mapping[str, float], document: Document, recipe: Recipe) -> None:
+        """Begin at a place of the endless sequence of kinds that is the document's own.
+
+        Else every document would round the same way, and of few questions a document the light
+        kinds would be never asked or always.
+        """
+        is_whole = any(material.is_whole for material, _ in self._materials)
+        possible = {k: w for k, w in weights.items() if is_whole or not MODEL_KINDS[k].needs_whole}
+        place = int(_chance(document, recipe, "kinds") * sum(possible.values()))
+        for _ in range(place):
+            self._before[next_kind(possible, self._before, possible)] += 1
 
     def deal(self, weights: Mapping[str, float], count: int, *, most: int | None = None) -> int:
         """Deals up to `count` questions; returns how many."""
@@ -185,7 +200,8 @@ class _Dealer:
             if not fullness:
                 break
             index = min(fullness)[1]
-            kind = next_kind(weights, self.dealt, self._open(index, weights, most))
+            counts = self._before + self.dealt
+            kind = next_kind(weights, counts, self._open(index, weights, most))
             self._taken[index][kind] += 1
             self.dealt[kind] += 1
         return sum(self.dealt.values()) - before

@@ -51,7 +51,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
     "whole_summary": ModelKind(
         asks="a summary of the whole text",
         of=ALL,
-        weight=1,
+        weight=2,
         task="Ask for a summary of the whole text, and give it: what it is about, how it unfolds "
         "from its beginning to its end, and how it ends. In your own words. Quote sentences from "
         "the beginning, the middle and the end.",
@@ -219,7 +219,7 @@ MODEL_KINDS: dict[str, ModelKind] = {
     "review": ModelKind(
         asks="a review: strengths, weaknesses, questions",
         of=PAPER,
-        weight=1,
+        weight=2,
         task="Ask for a review of the paper, and write it as a careful reviewer of a conference "
         "does: strengths, weaknesses and questions to the authors, three parts with a blank line "
         "between them, each under its heading, each point about something in this paper. Quote "

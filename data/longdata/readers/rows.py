@@ -46,9 +46,9 @@ _YEAR_KEYS = ("year", "publication_date", "published", "date", "yymm")
 
 def read_jsonl(source: Source, problems: list[Skip] | None = None) -> Iterator[Document]:
     """SourceError: the first object lacks the text column, no JSON at all, a decompression bomb."""
-    bad = _Problems(source.name, problems)
+    bad = Problems(source.name, problems)
     number = objects = 0
-    for number, line in _lines(source, bad):
+    for number, line in lines_of(source, bad):
         try:
             row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
@@ -74,7 +74,7 @@ def read_parquet(source: Source, problems: list[Skip] | None = None) -> Iterator
     """SourceError: no such text column, no row, damaged (then the rows before it were read)."""
     import pyarrow.parquet
 
-    bad = _Problems(source.name, problems)
+    bad = Problems(source.name, problems)
     with pyarrow.parquet.ParquetFile(source.path) as file:
         columns = file.schema_arrow.names
         if source.text_column not in columns:
@@ -93,7 +93,7 @@ def read_parquet(source: Source, problems: list[Skip] | None = None) -> Iterator
 
 
 def _document(
-    row: Mapping[str, Any], source: Source, number: int, bad: _Problems
+    row: Mapping[str, Any], source: Source, number: int, bad: Problems
 ) -> Document | None:
     text = row.get(source.text_column)
     if not isinstance(text, str):
@@ -182,7 +182,7 @@ def _year(facts: Mapping[str, Any]) -> int | None:
 
 
 @dataclass(slots=True)
-class _Problems:
+class Problems:
     """Where the rows that cannot be used are listed; without a list the first one is the end."""
 
     name: str
@@ -204,7 +204,7 @@ def _no_column(source: Source, columns: list[str]) -> SourceError:
     return SourceError("no text column", f"no column {source.text_column!r}; there are: {there}")
 
 
-def _lines(source: Source, problems: _Problems) -> Iterator[tuple[int, bytes]]:
+def lines_of(source: Source, problems: Problems) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line) of the lines that are not blank, whatever the file is packed with.
 
     A file that ends in the middle of its packed data is one problem; what came before is kept.
