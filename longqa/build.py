@@ -92,6 +92,7 @@ def build(order: Order, progress: Progress) -> Built:
             seed=order.recipe.seed,
             shares=order.shares,
         )
+        split_of.update(_of_their_pairs(harvest.groups, split_of))
         mixed = _mixed(order, used, split_of, tokenizer)
         with folder.staging() as stage:
             short_rows = mixed.rows if mixed else ()
@@ -146,6 +147,18 @@ def sources_of(order: Order, progress: Progress) -> tuple[list[Source], list[Ski
             skips.append(told(item, order, progress))
     sources.sort(key=lambda source: (public_name(source.name), source.sha256))
     return sources, skips
+
+
+def _of_their_pairs(
+    groups: Mapping[str, str], split_of: Mapping[str, SplitName]
+) -> dict[str, SplitName]:
+    """The splits of documents that have no row of their own, but one with another document."""
+    by_group = {groups[id]: split for id, split in split_of.items() if id in groups}
+    return {
+        id: by_group[group]
+        for id, group in groups.items()
+        if id not in split_of and group in by_group
+    }
 
 
 def _mixed(

@@ -55,6 +55,7 @@ def making(facts: BuildFacts, statistics: Statistics) -> str:
         parts.append(fenced(facts["command"], "sh"))
     parts.append("\n".join(said))
     parts += _model(facts, statistics)
+    parts += _apart(facts)
     for heading, counts in (
         ("Candidate questions refused by a check", refused),
         ("Parts of documents left out when they were read", Counter(facts["dropped"])),
@@ -76,6 +77,33 @@ def _generator(facts: BuildFacts) -> str:
         f"the {plain(generator['backend'])} generator, model {plain(model['model'])}, at "
         f"temperature {model['temperature']:g}; language: {language}"
     )
+
+
+def _apart(facts: BuildFacts) -> list[str]:
+    """What was compared with evaluation sets, and what came of it."""
+    found = facts["decontamination"]
+    if found is None:
+        return []
+    done = "left out" if found["mode"] == "remove" else "found and kept"
+    rows = [
+        (
+            plain(one["name"]),
+            f"`{plain(one['revision'][:12])}`" if one["revision"] else "",
+            f"{one['texts']:,}",
+            f"{found['contexts']['by_set'].get(one['name'], 0):,}",
+            f"{found['questions']['by_set'].get(one['name'], 0):,}",
+        )
+        for one in found["sets"]
+    ]
+    head = ("Evaluation set", "Revision", "Texts", f"Contexts {done}", f"Questions {done}")
+    return [
+        f"Compared with evaluation sets by sequences of {found['width']} words: a context is too "
+        f"near a set when {100 * found['context_share']:g} % of its sequences stand there, or "
+        f"{found['stretch_words']} words in a row; a question or an answer when one does. "
+        f"{found['contexts']['checked']:,} contexts and {found['questions']['checked']:,} "
+        "questions were compared.",
+        table(head, rows),
+    ]
 
 
 def _mixed(facts: BuildFacts) -> list[str]:

@@ -71,6 +71,18 @@ def _lines(built: Built) -> Iterable[tuple[str, str]]:
             f"{100 * short['reached']:.1f} % of it{missing}"
             + _with_reasons("; {} skipped: ", short["skipped"]),
         )
+    if (found := facts["decontamination"]) is not None:
+        names = ", ".join(one["name"] for one in found["sets"])
+        done = "left out" if found["mode"] == "remove" else "found and kept"
+        hit = {
+            what: found[what]["removed"] + found[what]["reported"]
+            for what in ("contexts", "questions")
+        }
+        yield (
+            "Evaluation sets",
+            f"{names}: {hit['contexts']:,} of {found['contexts']['checked']:,} contexts and "
+            f"{hit['questions']:,} of {found['questions']['checked']:,} questions overlap, {done}",
+        )
     yield (
         "Candidates",
         f"{sum(_by_reason(facts, 'rejected').values()):,} refused"

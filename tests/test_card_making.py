@@ -31,6 +31,36 @@ def with_checks(*names: str) -> list[dict[str, Any]]:
     return [{**first, "checks": {}}, {**second, "checks": dict.fromkeys(names, True)}]
 
 
+def test_what_was_compared_with_evaluation_sets_is_said_also_without_a_hit() -> None:
+    rows = list(synthetic.rows(4))
+    facts = synthetic.facts_of(rows)
+    nothing: Any = {"checked": 7, "removed": 0, "reported": 0, "by_set": {}}
+    facts["decontamination"] = {
+        "mode": "remove",
+        "width": 13,
+        "context_share": 0.01,
+        "stretch_words": 50,
+        "sets": [
+            {
+                "name": HOSTILE,
+                "revision": "0123456789abcdef",
+                "fingerprint": "ff",
+                "texts": 12,
+                "grams": 999,
+                "skipped": [],
+            }
+        ],
+        "contexts": {**nothing, "removed": 3, "by_set": {HOSTILE: 3}},
+        "questions": nothing,
+        "worst": [],
+    }
+    text = making(facts, gather(rows))
+    assert "sequences of 13 words" in text and "1 % of its sequences" in text
+    assert "7 contexts and 7 questions were compared" in text
+    assert f"| {plain(HOSTILE)} | `0123456789ab` | 12 | 3 | 0 |" in text.replace("  ", " ")
+    assert "<script>" not in MarkdownIt().enable("table").render(text)
+
+
 def test_offline_there_is_no_word_of_a_model() -> None:
     text = told(list(synthetic.rows(4)))
     assert "- questions by the extractive generator\n" in text
