@@ -1,14 +1,13 @@
 """Time of shifted sparse attention, forward and backward, against full attention and the roll form.
 
-    python benchmarks/s2_attention.py [--lengths 4096 8192] [--repeat 5]
+    python benchmarks/s2_attention.py [--lengths 4096 8192] [--repeat 3]
 
 One attention layer, one row, random queries, keys and values; on a CPU one thread's processor time.
-Compared are: full causal attention
-(torch's SDPA); the published form that rolls half of the heads (keys repeated for all heads, one
-SDPA call, the leak included); and ours, as the layers of a model call it. The column "limit" is the
-ratio of the query-key pairs seen, which is what a perfect kernel would gain over full attention.
-With a GPU, further rows come from it: bfloat16, longer rows, the fastest of the kernels that run
-there for each form, packed documents, and the peak of memory.
+Compared are: full causal attention (torch's SDPA); the published form that rolls half of the heads
+(keys repeated for all heads, one SDPA call, the leak included); and ours, as the layers of a model
+call it. The column "limit" is the ratio of the query-key pairs seen, which is what a perfect kernel
+would gain over full attention. With a GPU, further rows come from it: bfloat16, longer rows, the
+fastest of the kernels that run there for each form, packed documents, and the peak of memory.
 """
 
 from __future__ import annotations
