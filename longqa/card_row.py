@@ -27,6 +27,7 @@ _ABOUT_COLUMN = {
     "material_kind": "book, paper, other, papers (two papers to compare) or short (no text)",
     "is_whole": "whether the context is the whole document",
     "evidence": "`context[start:end] == text`; `depth` is where its middle lies, 0 to 1",
+    "spread": "from the first piece of evidence to the last, 0 to 1; 0 with one or none",
     "sources": "where the context came from, for attribution; both of two papers",
     "generator": "what wrote the question",
     "checks": "what was checked; null where a check was not run",

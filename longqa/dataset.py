@@ -70,6 +70,7 @@ _FIELDS = [
     ("material_kind", pa.string()),
     ("is_whole", pa.bool_()),
     ("evidence", pa.list_(_EVIDENCE)),
+    ("spread", pa.float64()),
     ("sources", pa.list_(_SOURCE)),
     ("generator", _GENERATOR),
     ("checks", pa.struct([(name, pa.bool_()) for name in CHECKS])),

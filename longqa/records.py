@@ -152,6 +152,12 @@ class Example:
     checks: Mapping[str, bool]
 
     @property
+    def spread(self) -> float:
+        """From the first piece of evidence to the last, as a share of the context; 0 with one."""
+        depths = [piece.depth for piece in self.evidence]
+        return round(max(depths) - min(depths), 4) if depths else 0.0
+
+    @property
     def id(self) -> str:
         """16 hexadecimal digits that depend on what the row says and on nothing else."""
         parts = (self.question_kind, self.question, self.answer, self.context)
@@ -174,6 +180,7 @@ class Example:
                 {"start": e.start, "end": e.end, "text": e.text, "depth": e.depth}
                 for e in self.evidence
             ],
+            "spread": self.spread,
             "sources": [
                 {
                     "title": s.title,

@@ -108,6 +108,7 @@ def test_a_row_holds_every_field_of_the_schema_as_plain_values() -> None:
         "material_kind": "book",
         "is_whole": True,
         "evidence": [{"start": 0, "end": 3, "text": "Tom", "depth": 0.1667}],
+        "spread": 0.0,
         "sources": [
             {
                 "title": "T",
@@ -139,3 +140,9 @@ def test_words_that_move_between_question_and_answer_change_the_id() -> None:
     one = replace(EXAMPLE, question="a b", answer="c")
     other = replace(EXAMPLE, question="a", answer="b c")
     assert one.id != other.id
+
+
+def test_spread_is_the_distance_of_the_outermost_pieces_of_evidence() -> None:
+    pieces = tuple(Evidence(start=0, end=1, text="T", depth=depth) for depth in (0.7, 0.2, 0.45))
+    assert replace(EXAMPLE, evidence=pieces).spread == 0.5
+    assert EXAMPLE.spread == replace(EXAMPLE, evidence=()).spread == 0
