@@ -67,8 +67,12 @@ def request(number: int) -> Request[Attempted]:
 
 
 async def timed(
-    asked: Callable[[int], Awaitable[Any]], calls: int, beside: Coroutine[Any, Any, None] | None
+    asked: Callable[[int], Awaitable[Any]],
+    calls: int,
+    beside: Coroutine[Any, Any, None] | None,
+    room: Callable[[], Awaitable[None]] | None = None,
 ) -> Measured:
+    """All calls, each begun when `room` says so: as a build takes up its documents."""
     ends: list[float] = []
     lost = 0
     cpu, started = time.process_time(), time.perf_counter()
@@ -83,7 +87,12 @@ async def timed(
             print(f"lost: {type(error).__name__} {error}", file=sys.stderr)
 
     task = asyncio.create_task(beside) if beside is not None else None
-    await asyncio.gather(*(one(number) for number in range(calls)))
+    begun = []
+    for number in range(calls):
+        if room is not None:
+            await room()
+        begun.append(asyncio.create_task(one(number)))
+    await asyncio.gather(*begun)
     wall, used = time.perf_counter() - started, time.process_time() - cpu
     if task is not None:
         await task
@@ -100,7 +109,7 @@ async def ours(
     with Ledger.open(folder / "ledger.sqlite") as ledger:
         async with Server(endpoint, None) as server:
             caller = Caller(server, ledger, Purse(None, None), rng=random.Random(0))
-            return await timed(lambda n: caller.ask(request(n)), calls, beside)
+            return await timed(lambda n: caller.ask(request(n)), calls, beside, caller.hungry)
 
 
 async def plain(model: ModelServer, calls: int) -> Measured:

@@ -3,7 +3,7 @@
     limit = Limit(most=256)         # 4 at once
     …  4 answers, 4 a second        # kept, and 8 are tried
     …  8 answers, 8 a second        # kept, and 16 are tried
-    … 32 answers, 8.1 a second      # seen twice: only a queue has grown. Back to 8
+    … 32 answers, 8.1 a second      # seen twice: only a queue has grown. Back to 8 and an eighth
     limit.pushed_back(…)            # refused while more was tried: back to what was kept;
                                     # refused at what was kept: three quarters of it
 
@@ -119,7 +119,8 @@ class Limit:
             self._looked_again = True
             self._window.size += self.value  # the rate over both
             return
-        else:
+        else:  # an eighth more than fills it: the next is there when one is done
+            self._kept = min(self.most, self._kept + self._kept // _STEP)
             self.value, self._is_doubling = self._kept, False
         self._step = max(1, self._kept // _STEP)
         self._open(now, next_number)
