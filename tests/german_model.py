@@ -86,5 +86,5 @@ def _item(quote: str, task: str) -> dict[str, Any]:
         return {"question": name, "answer": told, "quotes": []}
     if "Ask nothing of what these ask" not in task:
         return {"question": ENGLISH[0], "answer": ENGLISH[1], "quotes": [quote]}
-    question = f"Was genau wird von Friederike und von „{' '.join(words[:3])}“ im Buch erzählt?"
+    question = f"Was erfährt man im Buch davon: „{' '.join(words[:9])} …“?"
     return {"question": question, "answer": " ".join(words[2:]), "quotes": [quote]}
