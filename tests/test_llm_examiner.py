@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from fake_callers import FakeCaller, as_caller
+from fake_callers import FakeCaller, as_caller, book_document
 from longqa_documents import story
 
 from longdata.documents import Span
@@ -152,19 +152,34 @@ def test_other_kinds_are_not_shown_a_passage() -> None:
 
 
 def test_each_material_has_its_own_passages() -> None:
-    half = STORY.text.index("CHAPTER II")
-    later = Material(document=STORY, ctx=512, start=half, end=len(STORY.text))
-    writer = answers()
-    examiner = Examiner(as_caller(writer), None, STORY.id)
+    document = book_document(1, paragraphs=20)
+    text = document.text
+    parts = [(0, len(text) // 4), (0, len(text)), (len(text) // 2, len(text)), (0, len(text) // 4)]
+    asked = FakeCaller(lambda request: json.dumps({"known": False, "answer": ""}))
+    examiner = Examiner(as_caller(asked), None, document.id)
+    question = text[-300:].replace("\n", " ")  # what it asks about stands at the very end
+    drafts = [
+        Draft(
+            kind="multi_hop",
+            question=question,
+            answer="Yes",
+            spans=(Span(start=0, end=30), Span(start=60, end=90)),
+            material=Material(document=document, ctx=512, start=start, end=stop),
+        )
+        for start, stop in parts
+    ]
 
-    async def both() -> None:
-        for material in (MATERIAL, later):
-            made = draft("multi_hop", material=material)
-            await examiner.examine(made, Aligner(material.context))
+    async def all_of_them() -> None:
+        for made in drafts:
+            await examiner.examine(made, Aligner(made.material.context))
 
-    asyncio.run(both())
-    first, second = writer.asked("passage")
-    assert "ferryman" in first.task and "ferryman" not in second.task
+    asyncio.run(all_of_them())
+    for made, request in zip(drafts, asked.asked("passage"), strict=True):
+        context = made.material.context
+        best = Passages(context).best(f"{made.question} {made.answer}")
+        assert context[best.start : best.end] in request.task
+    whole = asked.asked("passage")[1]
+    assert text[-60:].strip() in whole.task.partition("</passage>")[0]
 
 
 def test_a_text_that_answers_an_unanswerable_question_is_found_out() -> None:

@@ -68,7 +68,7 @@ def test_only_what_is_still_missing_is_asked_for_again() -> None:
     def replies(request: Request[Any]) -> str:
         reply = json.loads(scripted(request))
         if request.purpose == "write" and request.attempt == 0:
-            reply["items"][0]["quotes"] = ["The elephant of Samarkand never learned to whistle."]
+            reply["items"][-1]["quotes"] = ["The elephant of Samarkand never learned to whistle."]
         return json.dumps(reply)
 
     writer = FakeCaller(replies)
@@ -76,7 +76,7 @@ def test_only_what_is_still_missing_is_asked_for_again() -> None:
     first, second = writer.asked("write")
     assert "Write 3 questions" in first.task and "Write 1 question " in second.task
     assert second.max_tokens < first.max_tokens
-    place = first.task.partition("Where to look:\n1. ")[2].partition("\n")[0]
+    place = first.task.partition("\n3. ")[2].partition("\n")[0]
     assert place and f"Where to look:\n1. {place}\n\n" in second.task  # the one that is missing
     assert len(outcome.examples) == 3 and not outcome.missing
 

@@ -47,7 +47,7 @@ class Examiner:
 
     def __init__(self, writer: Caller, judge: Caller | None, document_id: str) -> None:
         self._writer, self._judge, self._document_id = writer, judge, document_id
-        self._passages: dict[int, Passages] = {}  # by the start of the material
+        self._passages: dict[tuple[int, int], Passages] = {}  # by where the material lies
 
     async def examine(self, draft: Draft, aligner: Aligner) -> Verdict:
         """All that is asked of the kind, the cheapest first. CallFailed: a call got no answer."""
@@ -78,9 +78,10 @@ class Examiner:
 
     async def _one_passage_is_enough(self, draft: Draft) -> bool:
         material = draft.material
-        passages = self._passages.get(material.start)
+        place = material.start, material.end  # of two lengths, both may begin the document
+        passages = self._passages.get(place)
         if passages is None:
-            passages = self._passages[material.start] = Passages(material.context)
+            passages = self._passages[place] = Passages(material.context)
         best = passages.best(f"{draft.question} {draft.answer}")
         text = material.context[best.start : best.end]
         return await self._succeeds(
