@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from longqa_documents import made_document, paper, ruler_of, story
+from longqa_documents import made_document, paper, story
 
 from longdata.documents import Document
+from longdata.tokenizers import Ruler, Tokenizer
 from longqa.llm.plan import (
     MOST_ANSWER_TOKENS,
     NOT_WHOLE,
@@ -32,13 +33,14 @@ from longqa.recipe import ModelRecipe, Recipe
 from longqa.records import Material
 
 MODEL = ModelRecipe(model="m")
+TOKENIZER = Tokenizer.load(None)
 
 
 def planned(document: Document, recipe: Recipe) -> tuple[Plan, list[tuple[Material, int]]]:
     total = sum(n or 0 for n in recipe.kinds.values()) if recipe.exact else recipe.per_document
     materials = cut_materials(
         Reading(document),
-        ruler_of(document),
+        Ruler(TOKENIZER, document.text),
         ctx=recipe.ctx,
         shares=tuple(1.0 for _ in recipe.ctx),
         questions=total,
