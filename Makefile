@@ -24,7 +24,7 @@ demo: $(CORE) ## build a dataset from examples/ and say where it is
 	@echo "dataset: $(abspath $(DEMO))  (datasets.load_dataset reads this folder)"
 	@echo "page:    $(abspath $(DEMO))/report.html  (open it in a browser)"
 
-test: $(DEV) ## run the test suite: a minute, no network
+test: $(DEV) ## run the test suite: some minutes, no network
 	$(BIN)/python -m pytest
 
 soak: $(DEV) ## run the long tests: crashes, browser, several processes
