@@ -23,7 +23,9 @@ import numpy as np
 import pyarrow as pa
 
 from longdata.atomic import disk_errors, writing
-from longdata.documents import Caption, Document, Dropped, Section, Span
+from longdata.documents import Caption, Document, Dropped, Section, Span, document_id
+from longdata.errors import UserError
+from longdata.languages import language_of, parse
 from longdata.readers import read_source
 from longdata.sources import Skip, Source
 from longdata.tokenizers import Ruler
@@ -42,6 +44,7 @@ _SCHEMA = pa.schema(
     [
         ("problem", pa.struct([(n, pa.string()) for n in ("name", "reason", "detail")])),
         ("facts", pa.string()),  # JSON: the document without its text and its parts
+        ("language", pa.string()),  # that of the source, else a guess from the text
         ("tokens", pa.int64()),
         ("counted_by", pa.string()),
         ("sketch", pa.binary()),
@@ -59,9 +62,10 @@ class KeptText:
     path: Path
     batch: int
     facts: Mapping[str, Any]  # Document's fields but text and parts
+    language: str | None
     tokens: int
     counted_by: str
-    sketch: near_duplicates.Hashes
+    sketch: near_duplicates.Hashes  # empty once repeated texts were found
 
     @property
     def id(self) -> str:
@@ -69,17 +73,27 @@ class KeptText:
         return str(self.facts["id"])
 
     def load(self) -> Document:
-        """The whole document."""
-        entry = _open(self.path).get_batch(self.batch).to_pylist()[0]
-        parts = json.loads(entry["parts"])
-        return Document(
-            **self.facts,
-            text=entry["text"],
-            sections=tuple(Section(**part) for part in parts["sections"]),
-            captions=tuple(Caption(**part) for part in parts["captions"]),
-            references=tuple(Span(**part) for part in parts["references"]),
-            verbatim=tuple(Span(**part) for part in parts["verbatim"]),
-            dropped=tuple(Dropped(**part) for part in parts["dropped"]),
+        """The whole document. UserError: its file was damaged; it is removed."""
+        try:
+            entry = _open(self.path).get_batch(self.batch).to_pylist()[0]
+            parts = json.loads(entry["parts"])
+            document = Document(
+                **self.facts,
+                text=entry["text"],
+                sections=tuple(Section(**part) for part in parts["sections"]),
+                captions=tuple(Caption(**part) for part in parts["captions"]),
+                references=tuple(Span(**part) for part in parts["references"]),
+                verbatim=tuple(Span(**part) for part in parts["verbatim"]),
+                dropped=tuple(Dropped(**part) for part in parts["dropped"]),
+            )
+            if document_id(document.title, document.text) == self.id:
+                return document
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+            pass  # whatever is wrong with it, it is said below
+        self.path.unlink(missing_ok=True)
+        raise UserError(
+            f"got {self.path.name}, a kept text that was damaged on the disk; allowed: files as "
+            "they were written; fix: run the same command again, the source is read anew"
         )
 
 
@@ -127,6 +141,8 @@ def read_on(
 def read_texts(path: Path) -> Texts | None:
     """What a file holds; None when it is not there or damaged."""
     wanted = list(range(_SCHEMA.names.index("parts")))
+    if not path.exists():
+        return None
     try:
         reader = pa.ipc.open_file(
             pa.memory_map(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
@@ -134,15 +150,23 @@ def read_texts(path: Path) -> Texts | None:
         entries = [
             (i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)
         ]
-    except FileNotFoundError:
-        return None
-    except (pa.ArrowException, OSError, IndexError):
+        return Texts(
+            documents=[_kept(path, i, entry) for i, entry in entries if entry["problem"] is None],
+            problems=[
+                Skip(**entry["problem"]) for _, entry in entries if entry["problem"] is not None
+            ],
+        )
+    except (pa.ArrowException, OSError, IndexError, KeyError, ValueError):
         path.unlink(missing_ok=True)
         return None
-    return Texts(
-        documents=[_kept(path, i, entry) for i, entry in entries if entry["problem"] is None],
-        problems=[Skip(**entry["problem"]) for _, entry in entries if entry["problem"] is not None],
-    )
+
+
+def language_from(document: Document) -> str | None:
+    """What the source says, where that is a language, else a guess from the text (ISO 639-1)."""
+    try:
+        return parse(document.language or "")
+    except UserError:
+        return language_of(document.text)
 
 
 def texts_name(source: Source, fingerprint: str) -> str:
@@ -162,6 +186,7 @@ def _entry(document: Document, tokens: int, counted_by: str) -> dict[str, Any]:
     return {
         "problem": None,
         "facts": json.dumps(facts),
+        "language": language_from(document),
         "tokens": tokens,
         "counted_by": counted_by,
         "sketch": near_duplicates.sketch(document.text).astype("<u8").tobytes(),
@@ -179,6 +204,7 @@ def _kept(path: Path, batch: int, entry: dict[str, Any]) -> KeptText:
         path=path,
         batch=batch,
         facts=json.loads(entry["facts"]),
+        language=entry["language"],
         tokens=entry["tokens"],
         counted_by=entry["counted_by"],
         sketch=np.frombuffer(entry["sketch"], "<u8").astype(np.uint64),

@@ -196,3 +196,17 @@ def test_a_budget_holds_with_the_real_counts(serving: Serving, tmp_path: Path) -
     with Ledger.read(tmp_path / "out" / ".work" / "ledger.sqlite") as ledger:
         assert 0 < ledger.spent().tokens <= 9000
     assert "--max-tokens" in done.stderr
+
+
+def test_a_folder_is_served_though_the_list_is_that_of_the_cache(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    snapshot = cache / "hub" / "models--tests--other"
+    (snapshot / "snapshots" / "abc").mkdir(parents=True)
+    (snapshot / "refs").mkdir()
+    (snapshot / "refs" / "main").write_text("abc")
+    shutil.copy(model_folder / MODEL / "config.json", snapshot / "snapshots" / "abc")
+    with served(model_folder, MODEL, cache=cache) as serving:
+        done = built(serving, tmp_path)
+        assert "no question that passed every check" in done.stderr, done.stderr

@@ -14,9 +14,9 @@ from longqa_documents import made_document, paper, story
 from making import book, write_books
 
 from longdata.documents import Block, Document, assemble
-from longdata.errors import SourceError
+from longdata.errors import SourceError, UserError
 from longdata.readers import read_source
-from longdata.sources import Facts, Source, sha256_of
+from longdata.sources import Facts, Source, discover, sha256_of
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa import near_duplicates, texts
 from longqa.texts import SUFFIX, Texts, read_on, read_texts, texts_name
@@ -169,3 +169,32 @@ def test_the_folder_of_a_source_does_not_change_the_name(tmp_path: Path) -> None
     (here,) = write_books(tmp_path / "here", 1)
     (there,) = write_books(tmp_path / "there", 1)
     assert texts_name(source_of(here), "t") == texts_name(source_of(there), "t")
+
+
+def test_a_damaged_file_gives_the_same_document_or_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "books" / "book-000.txt"
+    write_books(tmp_path / "books", 1)
+    (source,) = [s for s in discover([str(path)]) if isinstance(s, Source)]
+    units = tmp_path / "units"
+    units.mkdir()
+    kept = read_on(source, tokenizer=None, units=units)
+    found = read_texts(kept)
+    assert found is not None
+    whole, good = found.documents[0].load(), kept.read_bytes()
+    told = same = 0
+    for at in range(0, len(good), max(1, len(good) // 60)):
+        copy = units / f"{at}.texts"  # a name of its own: readers are kept open by name
+        copy.write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
+        damaged = read_texts(copy)
+        if damaged is None or not damaged.documents:
+            told += 1
+            continue
+        try:
+            document = damaged.documents[0].load()
+        except UserError as error:
+            assert "damaged" in str(error) and not copy.exists()
+            told += 1
+            continue
+        assert document.text == whole.text and document.title == whole.title
+        same += 1
+    assert told and same

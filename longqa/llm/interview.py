@@ -24,8 +24,7 @@ from dataclasses import dataclass, field, replace
 from rapidfuzz import fuzz
 
 from longdata.documents import Document
-from longdata.errors import UserError
-from longdata.languages import language_of, name_of, parse
+from longdata.languages import name_of
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.checks import Counter
 from longqa.decontamination import CONTEXT_OVERLAPS, Check
@@ -54,6 +53,7 @@ from longqa.materials import cut_materials
 from longqa.reading import Reading
 from longqa.recipe import ModelRecipe, Outcome, Recipe
 from longqa.records import Example, Generator, Material, SourceRecord
+from longqa.texts import language_from
 
 ROUNDS = 3  # times that a missing question is asked for
 QUESTIONS_PER_MATERIAL = 10  # a context is paid for once, whatever the number of its questions
@@ -114,16 +114,8 @@ def prepare(
         ruler=ruler,
         document_tokens=ruler.count([(0, len(document.text))]),
         guard=guard,
-        language=recipe.model.language or _language(document),
+        language=recipe.model.language or language_from(document),
     )
-
-
-def _language(document: Document) -> str | None:
-    """What the source says, where that is a language, else a guess from the text."""
-    try:
-        return parse(document.language or "")
-    except UserError:
-        return language_of(document.text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,10 @@ reading.repeated            what says the same as another one: left out before a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
 
 from longdata.documents import Document
 from longdata.sources import Skip, Source
@@ -97,7 +99,8 @@ def read_all(
     kept, repeated = without_repeated(
         read, [(name, str(text.facts["title"]), text.sketch) for name, text in read], progress
     )
-    jobs = [Job(source=name, texts=(text,)) for name, text in kept]
+    without = np.empty(0, np.uint64)  # sketches have done their work, and are most of the facts
+    jobs = [Job(source=name, texts=(replace(text, sketch=without),)) for name, text in kept]
     compared = list(_pairs(order, jobs))
     return Reading(
         jobs=jobs + compared,
@@ -118,9 +121,9 @@ def _pairs(order: Order, jobs: Sequence[Job]) -> Iterator[Job]:
     papers = {
         job.id: job for job in jobs if job.texts[0].facts["kind"] == "paper" and job.tokens <= half
     }
-    for language in sorted({str(job.texts[0].facts["language"]) for job in papers.values()}):
-        ids = [id for id, job in papers.items() if str(job.texts[0].facts["language"]) == language]
-        for one, other in pairs(ids):
+    for language in sorted({job.texts[0].language or "" for job in papers.values()}):
+        ids = [id for id, job in papers.items() if (job.texts[0].language or "") == language]
+        for one, other in pairs(ids if language else []):
             first, second = papers[one], papers[other]
             yield Job(source=f"{first.source} + {second.source}", texts=first.texts + second.texts)
 

@@ -52,7 +52,7 @@ async def check(server: Server, prompt_tokens: int, completion_tokens: int) -> S
     base_url, model = server.base_url, server.endpoint.model
     models = await _models(server)
     entry = _entry(models or [], model)
-    if models is None:
+    if not models or (entry is None and _lists_a_cache(models)):
         server.notes.append("the server lists no models: its name and context were not checked")
     elif entry is None:
         raise UserError(
@@ -67,7 +67,7 @@ async def check(server: Server, prompt_tokens: int, completion_tokens: int) -> S
             "smaller --ctx, or start the server with a longer context (vLLM --max-model-len, "
             "llama.cpp -c, Ollama OLLAMA_CONTEXT_LENGTH)"
         )
-    return ServerFacts(model=model, ctx=ctx, lists_models=models is not None)
+    return ServerFacts(model=model, ctx=ctx, lists_models=bool(models))
 
 
 async def _models(server: Server) -> list[dict[str, Any]] | None:
@@ -132,6 +132,16 @@ def _entry(models: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
         if "*" in str(model.get("id")):
             return {}
     return None
+
+
+def _lists_a_cache(models: list[dict[str, Any]]) -> bool:
+    """`transformers serve` lists what lies in the Hub's cache, and serves other names and folders.
+
+    It names as owner what stands before the slash of a Hub id.
+    """
+    return all(
+        model.get("owned_by") == "/".join(str(model.get("id")).split("/")[:-1]) for model in models
+    )
 
 
 def _aliases(model: dict[str, Any]) -> Iterable[Any]:

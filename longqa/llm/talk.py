@@ -18,6 +18,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,11 @@ class _Talk:
         for job in jobs:
             unit = read_unit(self._paths[job.id]) if job.id in self._paths else None
             if unit is not None:
-                found += [ReadDocument(source=job.source, said=d) for d in unit.documents]
+                # what repeats another was left out before: sketches have done their work
+                found += [
+                    ReadDocument(source=job.source, said=replace(d, sketch=d.sketch[:0].copy()))
+                    for d in unit.documents
+                ]
         return found
 
     def groups(self, jobs: Sequence[Job]) -> dict[str, str]:

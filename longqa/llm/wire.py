@@ -239,7 +239,8 @@ _NO_CREDIT = re.compile(
 )
 _MODERATED = re.compile(r"moderation|flagged|content.policy|content.filter")
 _NO_MODEL = re.compile(
-    r"model_not_found|not a valid model|model[^.]{0,80}(does not exist|not found|not exist)"
+    r"model_not_found|not a valid model|server is pinned to '"
+    r"|model[^.]{0,80}(does not exist|not found|not exist)"
 )
 _TOO_LONG = re.compile(
     r"context[ _](length|size|window)|maximum context|(prompt|input)[^.]{0,30} is too long"
