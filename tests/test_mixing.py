@@ -228,3 +228,14 @@ def test_no_documents_are_no_selection() -> None:
     chosen = select([], keys(0), [], NAMES, Mixture())
     assert len(chosen.document) == len(chosen.copy) == 0
     assert chosen.sources["web"].given.documents == 0
+
+
+def test_the_limits_of_length_are_allowed_themselves() -> None:
+    mixture = Mixture(min_tokens=10, max_tokens=20)
+    chosen = select([9, 10, 20, 21], keys(4), [0] * 4, ["web"], mixture)
+    assert chosen.document.tolist() == [1, 2]
+    left_out = chosen.sources["web"].left_out
+    assert {reason: count.tokens for reason, count in left_out.items()} == {
+        "too short": 9,
+        "too long": 21,
+    }
