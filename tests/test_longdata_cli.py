@@ -271,3 +271,48 @@ def test_a_disk_that_fills_up_is_one_line(words: Path, tmp_path: Path) -> None:
     assert ended.stderr.startswith("longdata: got an output folder that cannot be written")
     assert ended.stderr.count("\n") == 1 and "fix: make room" in ended.stderr
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_page_has_every_option_and_every_key_of_the_sidecar() -> None:
+    import typer
+
+    root = Path(__file__).resolve().parents[1]
+    page = (root / "docs" / "prepare.md").read_text(encoding="utf-8")
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    listed = page.split("\n## Options\n")[1]
+    options = {
+        name
+        for param in group.commands["prepare"].params
+        for name in (*param.opts, *param.secondary_opts)
+        if name.startswith("--") and name != "--help"
+    }
+    cells = [line.split("|")[1] for line in listed.splitlines() if line.startswith("| `--")]
+    assert {name.strip(" `") for cell in cells for name in cell.split(",")} == options
+    golden = json.loads((root / "tests" / "golden" / "eval_tokens.json").read_text("utf-8"))
+    keys = page.split("| key | meaning |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    said = [name.strip(" `") for row in keys for name in row.split("|")[1].split(",")]
+    assert said == list(golden)
+
+
+@pytest.mark.soak
+def test_a_text_of_forty_megabytes_takes_a_few_times_its_size(tmp_path: Path) -> None:
+    from longdata.tokenizer_files import find_file
+
+    page = text_of(2_000)
+    source = write_rows(tmp_path / "a.jsonl", ["word1", f"{page}\n" * (40_000_000 // len(page))])
+    code = (
+        "import atexit, resource\n"
+        "peak = lambda: max(resource.getrusage(who).ru_maxrss for who in (0, -1)) // 1024\n"
+        "atexit.register(lambda: print('peak', peak()))\n"
+        "from longdata.cli import main; main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "prepare", str(source), "--workers", "2", "--quiet"]
+        + ["--tokenizer", str(find_file(None)), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == cli.OK, ended.stderr
+    assert int(ended.stdout.split("peak ")[1]) < 400  # MB; 250 MB here
+    assert open_tokens(tmp_path / "out").num_documents == 2

@@ -84,7 +84,7 @@ def _top(
         then="Exit codes:\n\n\b\n"
         "    0    the set is there, with all that was asked for\n"
         "    1    the set is there; a text was left out, or fewer were long enough\n"
-        "    2    a mistake in the command, its sources or the disk; one line says which\n"
+        "    2    a mistake in the command, its sources or the disk; one line says it\n"
         "    3    a bug\n"
         "    130  stopped with Ctrl-C; nothing was written",
     ),
