@@ -307,9 +307,9 @@ def test_a_text_of_forty_megabytes_takes_a_few_times_its_size(tmp_path: Path) ->
         "atexit.register(lambda: print('peak', peak()))\n"
         "from longdata.cli import main; main()\n"
     )
+    options = ["--workers", "2", "--quiet", "--tokenizer", str(find_file(None))]
     ended = subprocess.run(
-        [sys.executable, "-c", code, "prepare", str(source), "--workers", "2", "--quiet"]
-        + ["--tokenizer", str(find_file(None)), "--out", str(tmp_path / "out")],
+        [sys.executable, "-c", code, "prepare", str(source), *options, "--out", tmp_path / "out"],
         capture_output=True,
         text=True,
     )
