@@ -206,6 +206,12 @@ def test_facts_of_another_selection_are_refused(store: TokenStore) -> None:
         pack_facts(plan, other, Mixture(), strategy="best-fit", seed=0)
 
 
+def test_documents_that_were_not_packed_are_refused(store: TokenStore) -> None:
+    plan, _ = planned(store)
+    with pytest.raises(ValueError, match="not those that were packed"):
+        RowPlan(store=store, packing=plan.packing, document=plan.document[::-1], pad_id=2)
+
+
 def test_lengths_are_counted_by_powers_of_two(store: TokenStore) -> None:
     from longdata.pack_facts import _histogram
 

@@ -56,12 +56,21 @@ _LISTS = {
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowPlan:
     """All that decides the rows. `document` gives the store's number for each one that was packed
-    (the uses of a selection); `pad_id` fills a row's end."""
+    (the uses of a selection); `pad_id` fills a row's end.
+
+    Raises ValueError unless every token of these documents was packed.
+    """
 
     store: TokenStore
     packing: Packing
     document: NDArray[np.int64]
     pad_id: int
+
+    def __post_init__(self) -> None:
+        packing, given = self.packing, len(self.document)
+        packed = np.bincount(packing.document, packing.end - packing.start, minlength=given)
+        if not np.array_equal(packed, self.store.lengths[self.document]):
+            raise ValueError("the documents are not those that were packed")
 
 
 def schema_of(ctx: int) -> pa.Schema:
