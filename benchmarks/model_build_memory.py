@@ -111,7 +111,8 @@ def one_build(source: Path, out: Path, base_url: str, documents: int) -> Measure
 
 def in_its_own_process(source: Path, out: Path, base_url: str, documents: int) -> Measured:
     command = [sys.executable, __file__, "--child", str(source), str(out), base_url, str(documents)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    env = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}  # as the command does
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
     return Measured(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -34,7 +34,7 @@ from longqa.facts import (
 )
 from longqa.longalpaca import SHORT
 from longqa.order import Order
-from longqa.recipe import Recipe
+from longqa.recipe import Recipe, without_folder
 from longqa.work import WorkedDocument, public_name
 
 
@@ -108,8 +108,8 @@ def _model(order: Order, notes: Sequence[str]) -> ModelFacts | None:
     if model is None:
         return None
     return {
-        "model": model.model,
-        "judge": model.judge,
+        "model": model.public_model,
+        "judge": without_folder(model.judge) if model.judge is not None else None,
         "temperature": model.temperature,
         "language": model.language,
         "notes": sorted(set(notes)),

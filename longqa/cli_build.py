@@ -239,6 +239,8 @@ def build(
 
     if offline:
         _stay_offline()
+    # Arrow reads this when it is first imported: its own allocators keep what was freed
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     has_model = generator.partition(":")[0] == "openai"
     asked = kinds_of(kinds, MODEL_KINDS if has_model else KINDS)
     exact = sum(count or 0 for count in asked.values())

@@ -31,6 +31,11 @@ def _without_folder(argument: str) -> str:
     option, sign, value = (
         argument.partition("=") if argument.startswith("--") else ("", "", argument)
     )
+    if value.startswith("openai:"):
+        from longqa.recipe import without_folder
+
+        name = without_folder(value.removeprefix("openai:"))
+        return f"{option}{sign}openai:{name}"
     is_address = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", value) is not None
     is_path = value.startswith(("/", ".", "~")) or Path(value).exists() or value.count("/") > 1
     if value and is_path and not is_address:

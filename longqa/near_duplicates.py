@@ -191,9 +191,10 @@ def _shared(sketches: Sequence[Hashes]) -> Hashes:
     """The hashes that more than one document has; the index needs no other."""
     if not sketches:
         return np.empty(0, np.uint64)
-    values, counts = np.unique(np.concatenate(list(sketches)), return_counts=True)
-    shared: Hashes = values[counts > 1]
-    return shared
+    values = np.concatenate(list(sketches))
+    values.sort()  # in place: of many documents this is the largest thing in memory
+    repeated: Hashes = np.unique(values[1:][values[1:] == values[:-1]])
+    return repeated
 
 
 def _density(hashes: Hashes) -> float:

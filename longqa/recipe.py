@@ -5,6 +5,7 @@ Two builds with the same `Recipe`, document and version give the same examples, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,12 @@ from longqa.records import Example
 SMALLEST_CTX = 256
 
 
+def without_folder(model: str) -> str:
+    """A model's name: "Qwen/Qwen3-32B" as it is, of "/data/models/mine" the last part."""
+    is_path = model.startswith(("/", ".", "~")) or model[1:3] in (":\\", ":/")
+    return (re.split(r"[/\\]", model.rstrip("/\\"))[-1] or model) if is_path else model
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecipe:
     """What a language model has to do with a document's examples; where it runs is not in here."""
@@ -25,6 +32,11 @@ class ModelRecipe:
     judge: str | None = None  # the model that scores, None = nobody does
     language: str | None = None  # ISO 639-1, of the questions; None = as each document
     temperature: float = 0.7  # of writing; everything else is asked at 0
+
+    @property
+    def public_model(self) -> str:
+        """The model's name without the folders of this machine."""
+        return without_folder(self.model)
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:

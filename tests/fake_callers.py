@@ -25,7 +25,8 @@ from longdata.documents import Block, Document, assemble
 from longdata.tokenizers import Tokenizer
 from longqa.checks import source_record
 from longqa.llm.calls import Caller
-from longqa.llm.interview import Interview, Panel, Prepared, prepare
+from longqa.llm.interview import Interview, Panel
+from longqa.llm.preparing import Prepared, prepare
 from longqa.llm.records import Answer, CallFailed, Endpoint, Form, Reply, Request, Usage
 from longqa.llm.replies import read
 from longqa.recipe import ModelRecipe, Outcome, Recipe

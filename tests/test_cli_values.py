@@ -89,3 +89,14 @@ def test_a_command_is_kept_without_folders(tmp_path: Path, monkeypatch: pytest.M
         *("--out=out", "--generator", "openai:Qwen/Qwen3-32B"),
         *("--base-url", "http://localhost:8000/v1", "--ctx", "512,1024", tmp_path.name),
     ]
+
+
+def test_a_model_in_a_folder_is_typed_without_it() -> None:
+    typed = [
+        "build",
+        "a.txt",
+        "--generator",
+        "openai:/data/models/mine",
+        "--judge=openai:~/m/other",
+    ]
+    assert as_typed(typed) == ("longqa build a.txt --generator openai:mine --judge=openai:other")

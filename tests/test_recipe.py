@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from longdata.errors import UserError
 from longqa.questions import KINDS
-from longqa.recipe import SMALLEST_CTX, Recipe
+from longqa.recipe import SMALLEST_CTX, ModelRecipe, Recipe
 
 
 def refusal(**settings: Any) -> str:
@@ -74,3 +74,19 @@ def test_counts_make_a_recipe_exact_and_names_alone_do_not() -> None:
     assert Recipe(kinds={"speaker": 4, "order": 2}).exact
     assert not Recipe(kinds={"speaker": None}).exact
     assert not Recipe().exact
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("Qwen/Qwen3-32B", "Qwen/Qwen3-32B"),
+        ("/data/models/mine", "mine"),
+        ("./checkpoints/last/", "last"),
+        ("~/m", "m"),
+        ("C:\\models\\mine", "mine"),
+        ("gpt-5", "gpt-5"),
+        ("/", "/"),
+    ],
+)
+def test_a_model_is_called_without_the_folders_of_this_machine(model: str, said: str) -> None:
+    assert ModelRecipe(model=model).public_model == said

@@ -21,9 +21,10 @@ from rich.table import Table
 from longdata.tokenizers import Tokenizer
 from longqa.folder import Folder
 from longqa.llm import wording
-from longqa.llm.interview import ROUNDS, Prepared, absent_tasks, prepare, write_request
+from longqa.llm.interview import ROUNDS
 from longqa.llm.jobs import Job, read_all
 from longqa.llm.ledger import Ledger
+from longqa.llm.preparing import Prepared, absent_tasks, prepare, write_request
 from longqa.llm.records import Price, Usage
 from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.order import Order

@@ -28,10 +28,11 @@ from longqa.accounting import ReadDocument
 from longqa.folder import Folder
 from longqa.harvest import Harvest
 from longqa.llm.calls import Caller
-from longqa.llm.interview import Interview, Panel, Prepared, prepare
+from longqa.llm.interview import Interview, Panel
 from longqa.llm.jobs import PROMPT_ROOM, Job, read_all
 from longqa.llm.ledger import Ledger
 from longqa.llm.plan import MOST_ANSWER_TOKENS
+from longqa.llm.preparing import Prepared, prepare
 from longqa.llm.purse import REASON, Purse
 from longqa.llm.records import Endpoint
 from longqa.llm.server import Server
