@@ -223,6 +223,43 @@ def test_a_sidecar_cannot_name_files_elsewhere(
         open_tokens(folder)
 
 
+@pytest.mark.parametrize("offsets", [[0, 3, 2, 4], [1, 2, 3, 4], [0, 1, 2, 3], [0, 4], []])
+def test_offsets_that_do_not_cover_the_tokens_once_are_refused(
+    offsets: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eval_token_writer, "MOST_INSIDE", 0)
+    write(tmp_path / "tokens.bin", [[1], [2], [3, 4]])
+    np.array(offsets, "<i8").tofile(tmp_path / "tokens.offsets.bin")
+    with pytest.raises(UserError, match="wrongly listed"):
+        open_tokens(tmp_path)
+
+
+def test_a_small_set_leaves_no_lists_of_the_large_one_it_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eval_token_writer, "MOST_INSIDE", 1)
+    write(tmp_path / "tokens.bin", [[1], [2]])
+    write(tmp_path / "tokens.bin", [[3]])
+    assert open_tokens(tmp_path).tokens.tolist() == [3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tokens.bin", "tokens.json"]
+
+
+def test_a_run_that_ends_while_another_waits_for_its_lock_keeps_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    lock = fcntl.flock
+
+    def late(file: Any, operation: int) -> None:
+        (tmp_path / ".part-tokens.bin").rename(tmp_path / "tokens.bin")
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(UserError, match="which another run is writing"):
+        TokenWriter.open(tmp_path / "tokens.bin", "uint16")
+
+
 def test_a_run_that_fails_leaves_the_old_set_and_no_parts(tmp_path: Path) -> None:
     write(tmp_path / "tokens.bin", [[1]])
     with pytest.raises(RuntimeError), TokenWriter.open(tmp_path / "tokens.bin", "uint16") as writer:
@@ -361,6 +398,7 @@ def test_every_document_is_in_the_histogram_once(tokens: list[int]) -> None:
     assert sum(bucket["tokens"] for bucket in buckets) == sum(tokens)
     assert all(a["below"] == b["from"] for a, b in pairwise(buckets))
     for bucket in buckets:
+        assert bucket["below"] == max(1_024, 2 * bucket["from"])
         inside = [n for n in tokens if bucket["from"] <= n < bucket["below"]]
         assert (len(inside), sum(inside)) == (bucket["documents"], bucket["tokens"])
     assert (made["shortest"], made["longest"]) == (min(tokens), max(tokens))

@@ -319,6 +319,36 @@ def test_a_text_that_cannot_be_cut_or_held_is_left_out_alone(
     assert read(made).tokens.tolist() == [4, 2, 5, 2]
 
 
+def test_a_text_that_fails_in_its_middle_is_left_out_as_one(
+    mistral: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_stream, "STRETCH", 9_000)
+    monkeypatch.setattr("longdata.encoding.LARGEST_PIECE", 6_000)
+    monkeypatch.setattr("longdata.tokenizers.LARGEST_PIECE", 6_000)
+    text = text_of(6_000) + " " + "x" * 7_000 + " " + text_of(6_000, seed=1)
+    assert len(list(token_stream.stretches_of(text, mistral))) > 5
+    source = write_rows(tmp_path / "a.jsonl", ["One.", text, "Two."])
+    made = make(source, mistral, tmp_path / "out")
+    assert made.facts["account"] == {
+        "found": 3,
+        "kept": 2,
+        "dropped": {"too long to encode": 1},
+    }
+    assert read(made).tokens.tolist() == whole_ids(mistral, ["One.", "Two."])
+
+
+def test_what_is_no_document_in_a_folder_is_no_loss(words: Tokenizer, tmp_path: Path) -> None:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (folder / "cover.png").write_bytes(b"\x89PNG")
+    (folder / "cut.pdf").write_bytes(b"%PDF-1.4 broken")
+    (folder / "Emma_1.txt").write_text("word1 word2")
+    made = make(folder, words, tmp_path / "out")
+    assert [skip["name"] for skip in made.facts["left_out"]] == ["cut.pdf"]
+    (document,) = read(made).documents
+    assert (document.source, document.title) == ("Emma_1.txt", "Emma 1")
+
+
 def test_the_same_again_is_nothing_to_do_and_another_set_is_refused(
     words: Tokenizer, tmp_path: Path
 ) -> None:
