@@ -24,7 +24,11 @@ PACKAGES = {  # import name -> where it lies in the repository
     "longtune": "finetune/longtune",
     "longeval": "eval/longeval",
 }
-COMMANDS = {"longqa": "longqa.cli:main"}
+COMMANDS = {
+    "longdata": "longdata.cli:main",
+    "longqa": "longqa.cli:main",
+    "longtune": "longtune.cli:main",
+}
 MUST_HAVE = ("longqa/report_page/",)  # data files without which a command fails
 NEVER_CORE = ("torch", "transformers", "nvidia", "flash-attn", "ray", "gradio", "datasets")
 

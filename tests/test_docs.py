@@ -12,12 +12,14 @@ import pytest
 import synthetic
 import typer
 
+from longdata import cli as longdata_cli
 from longdata.readers import READERS
 from longqa.cli import app
 from longqa.dataset import CHECKS, FEATURES, SCHEMA
 from longqa.export import prompt_of
 from longqa.facts import BuildFacts
 from longqa.questions import ALL, BOOKS, KINDS
+from longtune import cli as longtune_cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
@@ -92,11 +94,13 @@ def test_every_format_that_is_read_has_its_line() -> None:
 def test_every_reason_has_its_place_on_the_page_about_readers() -> None:
     text = (ROOT / "docs" / "readers.md").read_text(encoding="utf-8")
     told = {cell for line in text.splitlines() if line.startswith("|") for cell in _reasons(line)}
+    prepare = (ROOT / "docs" / "prepare.md").read_text(encoding="utf-8")
+    told |= set(re.findall(r"`([^`\n]+)`", prepare))
     said = re.compile(r"(?:SourceError\(|Dropped\(reason=|drops\.add\()\s*\"([^\"]+)\"")
     for path in (ROOT / "data" / "longdata").rglob("*.py"):
         if path.name == "errors.py":  # its examples are no reasons of this version
             continue
-        found = set(said.findall(path.read_text(encoding="utf-8")))
+        found = {r for r in said.findall(path.read_text(encoding="utf-8")) if "…" not in r}
         assert found <= told, path.name
 
 
@@ -106,9 +110,12 @@ def _reasons(row: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_and_command_on_a_page_exists(page: str) -> None:
-    command = typer.main.get_command(app)
-    commands = getattr(command, "commands")  # noqa: B009  # click's group, not typed here
-    options = {o for c in commands.values() for p in c.params for o in p.opts} | {"--help"}
+    options = {"--help"}
+    for one in (longdata_cli.app, longtune_cli.app, app):
+        command = typer.main.get_command(one)
+        commands = getattr(command, "commands", {"": command})  # click's group, not typed here
+        parameters = [p for c in commands.values() for p in c.params]
+        options |= {o for p in parameters for o in (*p.opts, *p.secondary_opts)}
     text = (ROOT / page).read_text(encoding="utf-8")
     for line in re.findall(r"longqa (?:build|inspect|read|kinds)\b[^\n`]*", text):
         assert set(re.findall(r"(?<=\s)--[a-z-]+", line)) <= options, line

@@ -57,6 +57,7 @@ NOT_CORE = {
 # Where a distribution's import name is not its own name in lower case with underscores.
 IMPORT_NAMES = {
     "markdown-it-py": "markdown_it",
+    "pillow": "PIL",
     "pypandoc-binary": "pypandoc",
     "pyyaml": "yaml",
 }
