@@ -1,14 +1,13 @@
 """What packing costs and leaves empty: best-fit, concat and plain first-fit; and reading rows.
 
-    python benchmarks/packing.py [--documents 1000000] [--first-fit 100000] [--tokenizer NAME]
+    python benchmarks/packing.py [--documents 1000000] [--tokenizer NAME]
 
 The lengths are drawn: as many tokens of each source as RedPajama has (its card), lengths lognormal
-around a median of our own choice for each source. First-fit (each document, in order, into the
-first row that has room) takes a scan of all rows for each document, so it gets the first documents
-of the mix, and best-fit the same ones for comparison. Then the RedPajama sample of ../shared/data,
-or invented texts when it is missing, is encoded, packed and written, and its rows are read in
-random order, mapped, as the 64-bit integers that training asks for. One process, one thread, in
-processor time; every packing must hold every token.
+around a median of our own choice for each source. First-fit is plain: each document, in order, into
+the first row that has room, a scan of rows for each document. Then the RedPajama sample of
+../shared/data, or invented texts when it is missing, is encoded, packed and written, and its rows
+are read in random order, mapped, as the 64-bit integers that training asks for. One process, one
+thread, in processor time; every packing must hold every token.
 """
 
 from __future__ import annotations
@@ -61,32 +60,29 @@ def main() -> None:
     """Measure, check, print tables in Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--documents", type=int, default=1_000_000)
-    parser.add_argument("--first-fit", type=int, default=100_000, help="documents it gets")
     parser.add_argument("--tokenizer", default=None)
     arguments = parser.parse_args()
     single_threaded()
     print(f"{machine()}\n")
-    lengths = drawn_lengths(arguments.documents)
-    compare(lengths, lengths[: arguments.first_fit])
+    compare(drawn_lengths(arguments.documents))
     with tempfile.TemporaryDirectory() as folder:
         store = encoded(Path(folder) / "tokens", Tokenizer.load(arguments.tokenizer))
         read_back(store, Path(folder))
 
 
-def compare(lengths: NDArray[np.int64], few: NDArray[np.int64]) -> None:
-    """Seconds, padding and documents cut, for all documents and for the few."""
-    print("| documents | tokens | ctx | way | s | padding | documents that fit, cut |")
-    print("|---|---|---|---|---|---|---|")
+def compare(lengths: NDArray[np.int64]) -> None:
+    """Seconds, padding and documents cut."""
+    keys = keys_of(str(number) for number in range(len(lengths)))
+    print(f"{len(lengths):,} documents, {lengths.sum() / 1e6:,.0f} M tokens\n")
+    print("| ctx | way | s | padding | documents that fit, cut |\n|---|---|---|---|---|")
     for ctx in CTX:
-        for sizes in (lengths, few):
-            keys = keys_of(str(number) for number in range(len(sizes)))
-            for way in ("best-fit", "concat"):
-                packing, seconds = timed(partial(pack, sizes, keys, ctx=ctx, strategy=way))
-                require(packing.tokens == sizes.sum(), "tokens of a packing")
-                print_way(sizes, ctx, way, seconds, packing.num_rows, cut_that_fit(packing, sizes))
-        (rows, held), seconds = timed(partial(first_fit, few, ctx))
-        require(held == few.sum(), "tokens of first-fit")
-        print_way(few, ctx, "first-fit", seconds, rows, 0)
+        for way in ("best-fit", "concat"):
+            packing, seconds = timed(partial(pack, lengths, keys, ctx=ctx, strategy=way))
+            require(packing.tokens == lengths.sum(), "tokens of a packing")
+            print_way(lengths, ctx, way, seconds, packing.num_rows, cut_that_fit(packing, lengths))
+        (rows, held), seconds = timed(partial(first_fit, lengths, ctx))
+        require(held == lengths.sum(), "tokens of first-fit")
+        print_way(lengths, ctx, "first-fit", seconds, rows, 0)
 
 
 def print_way(
@@ -95,10 +91,7 @@ def print_way(
     """One line of the table."""
     total = int(sizes.sum())
     padding = 1 - total / (rows * ctx)
-    print(
-        f"| {len(sizes):,} | {total / 1e6:,.0f} M | {ctx:,} | {way} | {seconds:.2f} | "
-        f"{padding:.4%} | {cut / len(sizes):.1%} |"
-    )
+    print(f"| {ctx:,} | {way} | {seconds:.2f} | {padding:.4%} | {cut / len(sizes):.1%} |")
 
 
 def first_fit(sizes: NDArray[np.int64], ctx: int) -> tuple[int, int]:

@@ -106,14 +106,6 @@ def test_best_fit_is_the_plain_one_where_rooms_fill_many_words(
 
 
 def test_a_row_too_many_goes_into_the_gaps_of_the_others() -> None:
-    lengths = [
-        190,
-        97,
-        96,
-        95,
-        7,
-    ]  # rests 90, 97, 96, 95, 7: five rows where 485 tokens need as many
-    assert pack(lengths, keys(5), ctx=100).num_rows == 5
     lengths = [190, 96, 96, 96, 12]  # the 12 fit nowhere, unless the rest of 90 makes room for it
     packing = pack(lengths, keys(5), ctx=100)
     assert len(plain_best_fit(lengths, 100)) == 6
