@@ -5,55 +5,24 @@ Nothing heavy is imported before a command needs it, so that `longqa --help` is 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from longdata.errors import UserError
-from longqa import __version__, cli_build, cli_export
-from longqa.cli_exits import BUG, OK, USER_ERROR, examples, fail
+from longdata.commands import command_line, examples, run
+from longqa import cli_build, cli_export
 
-app = typer.Typer(
-    name="longqa",
-    help="Books and papers → verified long-context question–answer pairs → a dataset.",
-    epilog=examples("longqa build books/ papers/*.pdf --out my-dataset"),
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = command_line(
+    "longqa",
+    "Books and papers → verified long-context question–answer pairs → a dataset.",
+    example="longqa build books/ papers/*.pdf --out my-dataset",
 )
 
 
 def main() -> NoReturn:
-    """The entry point: runs a command and turns a mistake into one line and an exit code."""
-    try:
-        app()
-    except UserError as error:
-        fail(str(error), USER_ERROR)
-    except Exception:
-        import traceback
-
-        traceback.print_exc()
-        fail("a bug in longqa: please report the lines above", BUG)
-    sys.exit(OK)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"longqa {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
-    pass
+    """The entry point."""
+    run(app)
 
 
 app.command(short_help=cli_build.SHORT_HELP, epilog=cli_build.EPILOG)(cli_build.build)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from longdata.commands import BUG, INTERRUPTED, OK, SKIPPED, examples, fail
 from longdata.errors import UserError
-from longqa.cli_exits import BUG, INTERRUPTED, OK, SKIPPED, examples, fail
 from longqa.cli_values import as_typed, kinds_of, model_of, numbers_of, prices_of, splits_of
 
 if TYPE_CHECKING:
@@ -343,12 +343,13 @@ def _build(order: Order, progress: Progress, *, quiet: bool) -> None:
         built = build_dataset(order, progress)
     except KeyboardInterrupt:
         progress.end()
-        fail("stopped; running the same command again goes on where it was", INTERRUPTED)
+        fail("longqa", "stopped; running the same command again goes on where it was", INTERRUPTED)
     except Crash as crash:
         progress.end()
         for name, trace in crash.traces.items():
             typer.echo(f"{name}:\n{trace}", err=True)
         fail(
+            "longqa",
             f"a bug in longqa at {crash}; nothing was written, the work on all other sources is "
             "kept: leave it out and run the same command, and please report the lines above",
             BUG,

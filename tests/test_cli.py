@@ -14,8 +14,8 @@ import pytest
 from making import count_words, write_books
 from typer.testing import CliRunner
 
+from longdata import commands as exits
 from longqa import __version__, cli, work
-from longqa import cli_exits as exits
 from longqa.cli_values import as_typed, kinds_of
 from longqa.facts import read_facts
 from longqa.questions import KINDS

@@ -13,8 +13,8 @@ import pytest
 from making import write_books
 from model_server import ModelServer
 
+from longdata import commands as exits
 from longqa import cli
-from longqa import cli_exits as exits
 from longqa.facts import read_facts
 
 BRAIN = "scripted_model:brain"

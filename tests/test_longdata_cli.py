@@ -16,7 +16,7 @@ import pytest
 from eval_sets import text_of, word_tokenizer, write_rows
 from typer.testing import CliRunner
 
-from longdata import cli
+from longdata import cli, commands
 from longdata.errors import UserError
 from longdata.eval_tokens import open_tokens
 
@@ -70,7 +70,13 @@ def test_every_help_has_an_example_that_names_the_command(command: list[str]) ->
 
 def test_the_help_of_prepare_explains_the_exit_codes() -> None:
     shown = CliRunner().invoke(cli.app, ["prepare", "--help"]).output
-    for code in (cli.OK, cli.SKIPPED, cli.USER_ERROR, cli.BUG, cli.INTERRUPTED):
+    for code in (
+        commands.OK,
+        commands.SKIPPED,
+        commands.USER_ERROR,
+        commands.BUG,
+        commands.INTERRUPTED,
+    ):
         assert f"\n      {code} " in shown
 
 
@@ -84,18 +90,18 @@ def test_a_set_is_made_its_account_is_printed_and_the_end_is_0(
     arguments = ("prepare", source, "--tokenizer", words, "--out", tmp_path / "out")
     options = ("--min-tokens", "100", "--documents", "2", "--workers", "1")
     code, out, err = longdata(capsys, monkeypatch, *arguments, *options)
-    assert code == cli.OK and err == ""
+    assert code == commands.OK and err == ""
     assert "2 documents, " in out and "(uint16), tokenizer words.json, EOS after each docu" in out
     assert "4 found = 2 kept + 2 dropped: 1 not drawn, 1 too few tokens" in out
     assert "  below " in out
     assert open_tokens(tmp_path / "out").num_documents == 2
     code, out, err = longdata(capsys, monkeypatch, *arguments, *options)
-    assert code == cli.OK and "nothing to do" in out
+    assert code == commands.OK and "nothing to do" in out
     code, out, err = longdata(capsys, monkeypatch, *arguments, "--workers", "1")
-    assert code == cli.USER_ERROR and out == "" and err.count("\n") == 1
+    assert code == commands.USER_ERROR and out == "" and err.count("\n") == 1
     assert err.startswith("longdata: got --out out, where there is another set (tokens.bin)")
     code, out, err = longdata(capsys, monkeypatch, *arguments, "--workers=1", "--force", "--quiet")
-    assert (code, out, err) == (cli.OK, "", "")
+    assert (code, out, err) == (commands.OK, "", "")
     assert open_tokens(tmp_path / "out").num_documents == 4
 
 
@@ -108,7 +114,7 @@ def test_what_was_left_out_is_named_and_ends_with_1(
     source = write_rows(tmp_path / "a.jsonl", ["word1", " ", "word2"])
     arguments = ("prepare", source, "--tokenizer", words, "--workers", "1")
     code, out, err = longdata(capsys, monkeypatch, *arguments, "--out", tmp_path / "1")
-    assert code == cli.SKIPPED and err == "left out a.jsonl:2: empty, no text\n"
+    assert code == commands.SKIPPED and err == "left out a.jsonl:2: empty, no text\n"
     assert "3 found = 2 kept + 1 dropped: 1 empty" in out
 
 
@@ -125,7 +131,7 @@ def test_fewer_than_asked_are_said_with_the_count_and_end_with_1(
         *("prepare", source, "--tokenizer", words, "--out", tmp_path / "out", "--workers", "1"),
         *("--min-tokens", "20", "--documents", "128"),
     )
-    assert code == cli.SKIPPED and err == ""
+    assert code == commands.SKIPPED and err == ""
     assert "FEWER THAN ASKED: 128 documents of 20 tokens or more were asked for, 2 are there" in out
     said = json.loads((tmp_path / "out" / "tokens.json").read_text())
     assert said["selection"]["long_enough"] == said["selection"]["taken"] == 2
@@ -157,7 +163,7 @@ def test_a_mistake_is_one_line_and_ends_with_2(
     (tmp_path / "empty.jsonl").touch()
     defaults = ["--tokenizer", str(words), "--out", "out", "--workers", "1"]
     code, out, err = longdata(capsys, monkeypatch, "prepare", *defaults, *arguments)
-    assert code == cli.USER_ERROR and out == ""
+    assert code == commands.USER_ERROR and out == ""
     assert err.startswith("longdata: got ") and said in err and err.count("\n") == 1
     assert "; fix: " in err
 
@@ -202,7 +208,7 @@ def test_a_bug_is_said_to_be_one(
     monkeypatch.setattr(preparing, "prepare", bug)
     arguments = ("prepare", "a", "--tokenizer", words, "--out", tmp_path / "out")
     code, _, err = longdata(capsys, monkeypatch, *arguments)
-    assert code == cli.BUG and "ZeroDivisionError" in err and "a bug in longdata" in err
+    assert code == commands.BUG and "ZeroDivisionError" in err and "a bug in longdata" in err
 
 
 def _started(tmp_path: Path, words: Path) -> Iterator[subprocess.Popen[str]]:
@@ -240,7 +246,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(words: Path, tmp_path: Path) ->
         os.killpg(run.pid, signal.SIGINT)
         assert run.stderr is not None
         assert run.stderr.read() == "longdata: stopped; nothing was written\n"
-        assert run.wait(30) == cli.INTERRUPTED
+        assert run.wait(30) == commands.INTERRUPTED
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -253,7 +259,7 @@ def test_a_killed_run_leaves_nothing_that_reads_as_a_set(words: Path, tmp_path: 
         open_tokens(tmp_path / "out")
     arguments = ["prepare", str(tmp_path / "a.jsonl"), "--tokenizer", str(words), "--workers", "2"]
     again = subprocess.run([*COMMAND, *arguments, "--out", str(tmp_path / "out")])
-    assert again.returncode == cli.OK
+    assert again.returncode == commands.OK
     assert open_tokens(tmp_path / "out").num_documents == 4_000
     assert not (tmp_path / "out" / ".part-tokens.bin").exists()
 
@@ -267,7 +273,7 @@ def test_a_disk_that_fills_up_is_one_line(words: Path, tmp_path: Path) -> None:
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )
-    assert ended.returncode == cli.USER_ERROR, ended.stderr
+    assert ended.returncode == commands.USER_ERROR, ended.stderr
     assert ended.stderr.startswith("longdata: got an output folder that cannot be written")
     assert ended.stderr.count("\n") == 1 and "fix: make room" in ended.stderr
     assert list((tmp_path / "out").iterdir()) == []
@@ -313,6 +319,6 @@ def test_a_text_of_forty_megabytes_takes_a_few_times_its_size(tmp_path: Path) ->
         capture_output=True,
         text=True,
     )
-    assert ended.returncode == cli.OK, ended.stderr
+    assert ended.returncode == commands.OK, ended.stderr
     assert int(ended.stdout.split("peak ")[1]) < 400  # MB; 250 MB here
     assert open_tokens(tmp_path / "out").num_documents == 2

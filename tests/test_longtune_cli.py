@@ -12,8 +12,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from longdata import commands as exits
 from longtune import cli
-from longtune import cli_exits as exits
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(get_command(cli.app).commands)  # type: ignore[attr-defined]

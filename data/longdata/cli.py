@@ -12,65 +12,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from longdata.errors import UserError
-
-OK, SKIPPED, USER_ERROR, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+from longdata.commands import INTERRUPTED, OK, SKIPPED, command_line, examples, fail, run
 
 _STEP = 10_000_000  # tokens
 
 
-def examples(*lines: str, then: str = "") -> str:
-    """An epilog whose example lines are not wrapped."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)]) + f"\n\n{then}"
-
-
-def fail(line: str, code: int) -> NoReturn:
-    """One line on standard error, and an exit code."""
-    typer.echo(f"longdata: {' '.join(line.split())}", err=True)
-    sys.exit(code)
-
-
-app = typer.Typer(
-    name="longdata",
-    help="Corpora and evaluation sets → tokens.",
-    epilog=examples("longdata prepare pg19 --tokenizer meta-llama/Llama-2-7b-hf --out pg19"),
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = command_line(
+    "longdata",
+    "Corpora and evaluation sets → tokens.",
+    example="longdata prepare pg19 --tokenizer meta-llama/Llama-2-7b-hf --out pg19",
 )
 
 
 def main() -> NoReturn:
-    """The entry point: runs a command and turns a mistake into one line and an exit code."""
-    try:
-        app()
-    except UserError as error:
-        fail(str(error), USER_ERROR)
-    except Exception:
-        import traceback
-
-        traceback.print_exc()
-        fail("a bug in longdata: please report the lines above", BUG)
-    sys.exit(OK)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"longdata {version('longqa')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
-    pass
+    """The entry point."""
+    run(app)
 
 
 @app.command(
@@ -191,7 +147,7 @@ def prepare(
         )
         made = preparing.prepare(order, _silent if quiet else _Progress())
     except KeyboardInterrupt:
-        fail("stopped; nothing was written", INTERRUPTED)
+        fail("longdata", "stopped; nothing was written", INTERRUPTED)
     left_out = made.facts["left_out"]
     for skip in left_out[:20]:
         detail = f", {skip['detail']}" if skip["detail"] else ""
