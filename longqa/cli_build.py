@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longdata.commands import BUG, INTERRUPTED, OK, SKIPPED, examples, fail
+from longdata.commands import examples
 from longdata.errors import UserError
+from longqa.cli_build_run import run_build, run_forecast
 from longqa.cli_values import as_typed, kinds_of, model_of, numbers_of, prices_of, splits_of
 
 if TYPE_CHECKING:
     from longqa.decontamination import Against, Mode
-    from longqa.order import ModelOrder, Order
-    from longqa.progress import Progress
+    from longqa.order import ModelOrder
     from longqa.recipe import ModelRecipe
 
 DEFAULT_PER_DOCUMENT = 80
@@ -330,51 +330,9 @@ def build(
     )
     progress = progress_for(quiet=quiet)
     if dry_run:
-        _forecast(order, progress)
+        run_forecast(order, progress)
     else:
-        _build(order, progress, quiet=quiet)
-
-
-def _build(order: Order, progress: Progress, *, quiet: bool) -> None:
-    from longqa.build import build as build_dataset
-    from longqa.source_work import Crash
-
-    try:
-        built = build_dataset(order, progress)
-    except KeyboardInterrupt:
-        progress.end()
-        fail("longqa", "stopped; running the same command again goes on where it was", INTERRUPTED)
-    except Crash as crash:
-        progress.end()
-        for name, trace in crash.traces.items():
-            typer.echo(f"{name}:\n{trace}", err=True)
-        fail(
-            "longqa",
-            f"a bug in longqa at {crash}; nothing was written, the work on all other sources is "
-            "kept: leave it out and run the same command, and please report the lines above",
-            BUG,
-        )
-    finally:
-        progress.end()
-    if not quiet:
-        from longqa.summary import print_summary
-
-        print_summary(built)
-    if built.stopped:
-        typer.echo(f"longqa: {built.stopped}", err=True)
-    raise typer.Exit(SKIPPED if built.skipped or built.stopped else OK)
-
-
-def _forecast(order: Order, progress: Progress) -> None:
-    from rich.console import Console
-
-    from longqa.llm.forecast import forecast, print_forecast
-
-    try:
-        made = forecast(order, progress)
-    finally:
-        progress.end()
-    print_forecast(made, order, Console())
+        run_build(order, progress, quiet=quiet)
 
 
 def _against(given: str | None, mode: str, *, offline: bool) -> Against | None:

@@ -30,9 +30,9 @@ from longdata.readers import read_source
 from longdata.sources import Skip, Source
 from longdata.tokenizers import Ruler
 from longqa import near_duplicates
+from longqa.code_fingerprint import code_fingerprint
 from longqa.work import (
     Tell,
-    code_fingerprint,
     load_tokenizer,
     must_be_unchanged,
     public_problem,

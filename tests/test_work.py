@@ -16,7 +16,7 @@ from making import book, count_words, write_books
 
 from longdata.errors import SourceError, UserError
 from longdata.sources import Facts, Source, sha256_of
-from longqa import near_duplicates, work
+from longqa import code_fingerprint, near_duplicates, work
 from longqa.dataset import SCHEMA
 from longqa.recipe import Recipe
 from longqa.work import public_name, read_unit, rows_of, unit_name, work_on
@@ -224,5 +224,5 @@ def test_what_does_not_decide_a_unit_is_listed_by_its_right_name() -> None:
     import longqa
 
     folders = [Path(str(package.__file__)).parents[1] for package in (longdata, longqa)]
-    for name in work._NOT_IN_UNITS:
+    for name in code_fingerprint._NOT_IN_UNITS:
         assert any((folder / name).is_file() for folder in folders), name
