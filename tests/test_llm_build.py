@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from longdata.errors import UserError
 from longqa.build import Built, build
 from longqa.dataset import read_rows
 from longqa.llm.ledger import Ledger
-from longqa.llm.records import Endpoint, Price
+from longqa.llm.records import Call, Endpoint, Price
 from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.order import ModelOrder, Order
 from longqa.progress import Progress
@@ -196,3 +197,26 @@ def test_no_key_reaches_any_file(
     for folder in (tmp_path / "out", tmp_path / "other"):
         for path in folder.rglob("*"):
             assert not path.is_file() or key.encode() not in path.read_bytes(), path
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    books = write_books(tmp_path / "books", 3)
+    written = 0
+    record = Ledger.record
+
+    def full(ledger: Ledger, call: Call) -> None:
+        nonlocal written
+        written += 1
+        if written > 6:
+            ledger.is_blank()  # it has to be open as long as anybody writes to it
+            raise UserError("got a disk that is full; allowed: room; fix: make room")
+        record(ledger, call)
+
+    monkeypatch.setattr(Ledger, "record", full)
+    full_disk = pytest.raises(UserError, match="a disk that is full")
+    with ModelServer(brain=BRAIN, latency=0.05) as slow, full_disk:
+        built(slow, tmp_path / "out", *books)
+    gc.collect()  # a task nobody waited for would speak up now
+    assert not [record for record in caplog.records if record.name == "asyncio"]

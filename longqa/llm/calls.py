@@ -78,6 +78,7 @@ class Standing:
     under_way: int  # requests, those that wait for a slot included
     in_flight: int
     limit: int
+    is_answered: bool  # False: calls have failed since the last answer, and are tried again
     usage: Usage
     usd: float | None
     calls_per_second: float
@@ -152,6 +153,13 @@ class Caller:
         self._from_ledger += 1
         return replace(answer, from_ledger=True)
 
+    async def close(self) -> None:
+        """Cancel what is under way: when a run ends early, before its ledger is closed."""
+        tasks = [shared.task for shared in self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     @property
     def wants_more(self) -> bool:
         """Whether fewer requests wait than may run: enough for a limit that doubles."""
@@ -177,6 +185,7 @@ class Caller:
             under_way=len(self._under_way),
             in_flight=self._capacity.in_flight,
             limit=self._capacity.limit,
+            is_answered=not self._capacity.is_suspicious,
             usage=Usage(prompt=prompt, completion=completion, cached=cached),
             usd=None if self.endpoint.price is None else self._usd,
             calls_per_second=self._rate(),

@@ -72,6 +72,11 @@ class Capacity:
         return 1 if self._breaker.is_suspicious else self._limit.value
 
     @property
+    def is_suspicious(self) -> bool:
+        """Whether the server may be down: calls are tried one at a time, with pauses."""
+        return self._breaker.is_suspicious
+
+    @property
     def in_flight(self) -> int:
         """Calls that run now."""
         return self._in_flight

@@ -183,6 +183,8 @@ class _Talk:
                     await self._take_up(jobs, panel, ledger, purse)
                 finally:
                     reporting.cancel()
+                    for caller in callers:
+                        await caller.close()
                     self.notes += [note for server in servers for note in server.notes]
                     self.stopped = self._why_incomplete(callers, purse)
 
@@ -291,6 +293,8 @@ def _sentence(callers: Sequence[Caller]) -> str:
         f"{sum(s.in_flight for s in standings)} at once",
         f"{tokens:,} tokens",
     ]
+    if not all(s.is_answered for s in standings):
+        parts.append("the server does not answer, trying again")
     failed = sum(sum(s.failed.values()) for s in standings)
     if failed:
         parts.append(f"{failed:,} failed")
