@@ -64,9 +64,9 @@ def text(number: int, sentences: int) -> str:
     """A small document that no other is like."""
     rng = random.Random(number)
     said = (
-        f"{rng.choice(NAMES)} {rng.choice(VERBS)} {rng.randrange(10, 90_000)} "
+        f"{rng.choice(NAMES)} {rng.choice(VERBS)} {rng.randrange(10, 1000)} "
         f"{rng.choice(THINGS)} in the year {rng.randrange(1000, 2000)}, "
-        f"and {rng.randrange(10, 90_000)} people heard of it."
+        f"and {rng.randrange(10, 1000)} people heard of it."
         for _ in range(sentences)
     )
     return " ".join(said)
