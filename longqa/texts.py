@@ -145,7 +145,7 @@ def read_texts(path: Path) -> Texts | None:
         return None
     try:
         reader = pa.ipc.open_file(
-            pa.memory_map(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
+            pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
         )
         entries = [
             (i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)
@@ -213,4 +213,4 @@ def _kept(path: Path, batch: int, entry: dict[str, Any]) -> KeptText:
 
 @lru_cache(maxsize=16)
 def _open(path: Path) -> Any:
-    return pa.ipc.open_file(pa.memory_map(str(path)))
+    return pa.ipc.open_file(pa.OSFile(str(path)))
