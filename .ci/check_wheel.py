@@ -26,6 +26,7 @@ PACKAGES = {  # import name -> where it lies in the repository
 }
 COMMANDS = {
     "longdata": "longdata.cli:main",
+    "longeval": "longeval.cli:main",
     "longqa": "longqa.cli:main",
     "longtune": "longtune.cli:main",
 }
