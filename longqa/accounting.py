@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from longdata.prompt_template import SHORT
 from longdata.sources import Skip
 from longdata.tokenizers import Tokenizer
 from longqa import __version__
@@ -32,7 +33,6 @@ from longqa.facts import (
     SkippedFacts,
     SplitName,
 )
-from longqa.longalpaca import SHORT
 from longqa.order import Order
 from longqa.recipe import Recipe, without_folder
 from longqa.work import WorkedDocument, public_name

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from longdata.licenses import Verdict, combined
+from longdata.prompt_template import SHORT
 from longqa.facts import BuildFacts
-from longqa.longalpaca import SHORT
 from longqa.overview import Statistics
 
 

@@ -17,13 +17,13 @@ import yaml
 
 from longdata.atomic import write_file
 from longdata.licenses import LICENSES, Verdict, normalise
+from longdata.prompt_template import SHORT
 from longqa.attribution import Attributed, sources_of, verdict_of
 from longqa.card_header import header, pretty_name
 from longqa.card_making import making
 from longqa.card_row import row_section
 from longqa.dataset import SplitFiles
 from longqa.facts import SPLITS, BuildFacts
-from longqa.longalpaca import SHORT
 from longqa.markdown import link, plain, table
 from longqa.overview import Statistics, about, in_order, spark
 
@@ -113,7 +113,7 @@ rows = load_dataset("path/to/this/folder")["train"]  # or its name on the Hub
 The same prompt for training and use, with `pip install longqa`:
 
 ```python
-from longqa.export import prompt_of
+from longdata.prompt_template import prompt_of
 
 row = rows[0]
 text = prompt_of(row)

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from longdata.documents import Document
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, tail
 from longdata.tokenizers import Ruler
 from longqa.materials import FRAME_TOKENS, opening
 from longqa.phrasings import wording_sha
-from longqa.prompts import CHAT_MARKUP_TOKENS, tail
 from longqa.records import (
     Evidence,
     Example,

@@ -6,9 +6,10 @@
                                                  {"role": "assistant", "content": "Alice"}]}
     parse("messages", record).question     -> "Who says: “Nonsense”?"
 
-Prompts are those of training and chat (longqa.prompts); only `longalpaca` has the strings of the
-rows that LongAlpaca published (longqa.longalpaca). Every record is read back as it is written:
-those that do not give their row again are counted, for a question may hold a form's own strings.
+Prompts are those of training and chat (longdata.prompt_template); only `longalpaca` has the strings
+of the rows that LongAlpaca published (longqa.longalpaca). Every record is read back as it is
+written: those that do not give their row again are counted, for a question may hold a form's own
+strings.
 
 One row group of the dataset is held at a time, and one of the export when that is Parquet.
 """
@@ -29,11 +30,11 @@ import pyarrow.parquet as pq
 from longdata.atomic import writing
 from longdata.documents import DocumentKind
 from longdata.errors import UserError
+from longdata.prompt_template import SHORT, head, prompt_of, short_prompt, tail, titles_of
 from longqa import longalpaca
 from longqa.dataset import read_rows, split_paths
 from longqa.facts import SPLITS
-from longqa.longalpaca import SHORT, Parsed
-from longqa.prompts import TITLES_BORDER, head, prompt, short_prompt, tail
+from longqa.longalpaca import Parsed
 
 FOLDER = "export"  # inside the dataset folder; `datasets` looks into data/ alone
 _GROUP_CHARACTERS = 16 << 20  # of a Parquet row group
@@ -139,10 +140,10 @@ def record_of(row: Mapping[str, Any], format: str) -> dict[str, Any]:
         text = longalpaca.instruction(
             context=row["context"],
             question=row["question"],
-            title=_title(row),
+            title=titles_of(row),
             kind=row["material_kind"],
         )
-        return dict(zip(_LONGALPACA, (text, "", row["answer"], _title(row)), strict=True))
+        return dict(zip(_LONGALPACA, (text, "", row["answer"], titles_of(row)), strict=True))
     user, assistant = prompt_of(row), row["answer"]
     record: dict[str, Any] = {name: row[name] for name in _PLAIN}
     if format == "sharegpt":
@@ -155,20 +156,6 @@ def record_of(row: Mapping[str, Any], format: str) -> dict[str, Any]:
     if format == "messages":
         return {**record, "messages": asked + answered}
     raise ValueError(f"got the format {format}; allowed: {', '.join(FORMATS)}")
-
-
-def prompt_of(row: Mapping[str, Any]) -> str:
-    """The prompt of a row as training and chat have it; of a short row, its own."""
-    if row["material_kind"] == SHORT:
-        return short_prompt(row["question"])
-    return prompt(
-        context=row["context"],
-        question=row["question"],
-        title=_title(row),
-        author=row["sources"][0]["author"],
-        kind=row["material_kind"],
-        is_whole=row["is_whole"],
-    )
 
 
 def parse(format: str, record: Mapping[str, Any]) -> tuple[Parsed, str]:
@@ -188,7 +175,7 @@ def parse(format: str, record: Mapping[str, Any]) -> tuple[Parsed, str]:
 
 
 def parse_prompt(text: str) -> Parsed:
-    """A prompt of `longqa.prompts` taken apart: from its opening to its last closing.
+    """A prompt of `longdata.prompt_template` taken apart: from its opening to its last closing.
 
     ValueError: it is none. A context may hold the template's strings; a question or a title may
     not.
@@ -206,7 +193,7 @@ def parse_prompt(text: str) -> Parsed:
                 title=title,
                 author=author,
             )
-    raise ValueError("got a text that is no prompt of longqa.prompts")
+    raise ValueError("got a text that is no prompt of longdata.prompt_template")
 
 
 @cache
@@ -228,11 +215,6 @@ def _title_and_author(text: str) -> tuple[str, str | None]:
         return text[:-1], None
     title, _, author = text.rpartition("” by ")
     return title, author
-
-
-def _title(row: Mapping[str, Any]) -> str:
-    """Two papers are named together, as prompts name them."""
-    return TITLES_BORDER.join(source["title"] for source in row["sources"])
 
 
 def _records(folder: Path, split: str, format: str, exported: Exported) -> Iterator[dict[str, Any]]:

@@ -19,9 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longqa.prompts import PAPERS_BORDER
-
-SHORT = "short"  # the material kind of a row without a text to read
+from longdata.prompt_template import PAPERS_BORDER, SHORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

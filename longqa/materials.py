@@ -15,8 +15,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from longdata.documents import Document
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, head, tail
 from longdata.tokenizers import Ruler
-from longqa.prompts import CHAT_MARKUP_TOKENS, head, tail
 from longqa.reading import Reading
 from longqa.records import Material
 

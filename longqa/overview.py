@@ -23,10 +23,10 @@ from rich.table import Table
 from rich.text import Text
 
 from longdata.errors import UserError
+from longdata.prompt_template import SHORT
 from longqa.dataset import SCHEMA, read_rows
 from longqa.facts import SPLITS, BuildFacts, read_facts
 from longqa.llm.taxonomy import ALL_KINDS, MODEL_KINDS
-from longqa.longalpaca import SHORT
 
 NUM_BINS = 10
 COLUMNS = [name for name in SCHEMA.names if name != "context"]  # all that `gather` reads

@@ -33,15 +33,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from longdata.atomic import writing
+from longdata.prompt_template import PAPERS_BORDER, SHORT, TITLES_BORDER
 from longqa import report_overview
 from longqa.attribution import sources_of
 from longqa.dataset import read_rows
 from longqa.facts import BuildFacts, DocumentFacts
 from longqa.llm.taxonomy import ALL_KINDS
-from longqa.longalpaca import SHORT
 from longqa.overview import COLUMNS, about, gather
 from longqa.pieces import Pieces
-from longqa.prompts import PAPERS_BORDER, TITLES_BORDER
 
 FILE_NAME = "report.html"
 MOST_EXAMPLES = 10_000

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from longdata.prompt_template import SHORT
 from longqa.attribution import Attributed
 from longqa.charts import Bar, bars, columns
 from longqa.facts import SPLITS, BuildFacts
 from longqa.llm.taxonomy import ALL_KINDS
-from longqa.longalpaca import SHORT
 from longqa.overview import Statistics, about
 
 _MOST_LISTED = 500  # sources or skipped files; more would make the page slow to open

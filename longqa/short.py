@@ -24,9 +24,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from longdata.errors import UserError
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, SHORT, short_prompt
 from longqa.facts import ShortFacts
-from longqa.longalpaca import SHORT
-from longqa.prompts import CHAT_MARKUP_TOKENS, short_prompt
 from longqa.records import Example, Generator, SourceRecord
 from longqa.short_file import ShortFile, load_short
 

@@ -19,10 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from longdata.licenses import normalise
+from longdata.prompt_template import SHORT
 from longqa.attribution import sources_of, verdict_of
 from longqa.build import Built
 from longqa.facts import BuildFacts
-from longqa.longalpaca import SHORT
 from longqa.overview import render_statistics
 from longqa.progress import duration
 

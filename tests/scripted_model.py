@@ -14,8 +14,8 @@ import random
 import re
 from typing import Any
 
+from longdata.prompt_template import PAPERS_BORDER
 from longqa.llm.taxonomy import MODEL_KINDS, ModelKind
-from longqa.prompts import PAPERS_BORDER
 
 _SENTENCE = re.compile(r"[A-Z][^.!?\n]{25,200}[.!?]")
 _TEXT = re.compile(r"<text>\n(.*)\n</text>", re.DOTALL)

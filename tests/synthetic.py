@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from longdata.documents import Block, Document, assemble
+from longdata.prompt_template import SHORT
 from longqa.dataset import SCHEMA, write_split
 from longqa.facts import FORMAT, FORMAT_VERSION, SPLITS, BuildFacts, DocumentFacts, SplitName
 from longqa.llm.pairs import join
-from longqa.longalpaca import SHORT
 from longqa.records import Evidence, Example, Generator, SourceRecord
 
 KINDS = ("order", "speaker", "place", "count", "unanswerable")

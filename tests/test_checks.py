@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from longqa_documents import story
 
 from longdata.documents import Span
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, prompt
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.checks import CHECKS, Counter, check, contains_words
 from longqa.phrasings import wording_sha
-from longqa.prompts import CHAT_MARKUP_TOKENS, prompt
 from longqa.records import Cut, Example, Material, Question
 
 TOKENIZER = Tokenizer.load(None)

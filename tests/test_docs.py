@@ -13,10 +13,10 @@ import synthetic
 import typer
 
 from longdata import cli as longdata_cli
+from longdata.prompt_template import prompt_of
 from longdata.readers import READERS
 from longqa.cli import app
 from longqa.dataset import CHECKS, FEATURES, SCHEMA
-from longqa.export import prompt_of
 from longqa.facts import BuildFacts
 from longqa.questions import ALL, BOOKS, KINDS
 from longtune import cli as longtune_cli

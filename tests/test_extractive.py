@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from longqa_documents import made_document, paper, story
 
 from longdata.documents import Block, Document, assemble
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, prompt
 from longdata.readers import read_source
 from longdata.sources import Source
 from longdata.tokenizers import Tokenizer
 from longqa.extractive import NO_CANDIDATE, REFUSED, TOO_SHORT, ask
-from longqa.prompts import CHAT_MARKUP_TOKENS, prompt
 from longqa.recipe import Outcome, Recipe
 from longqa.records import Example
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from making import write_books
 
+from longdata.prompt_template import PAPERS_BORDER, TITLES_BORDER
 from longdata.sources import Skip
 from longqa.build import sources_of
 from longqa.folder import Folder
@@ -16,7 +17,6 @@ from longqa.llm.jobs import PROMPT_ROOM, Reading, read_all
 from longqa.llm.records import Endpoint
 from longqa.order import ModelOrder, Order
 from longqa.progress import Progress
-from longqa.prompts import PAPERS_BORDER, TITLES_BORDER
 from longqa.recipe import ModelRecipe, Recipe
 from longqa.work import load_tokenizer
 

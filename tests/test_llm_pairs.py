@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from longqa_documents import paper, story
 
+from longdata.prompt_template import PAPERS_BORDER, TITLES_BORDER
 from longqa.llm.pairs import join, pairs
-from longqa.prompts import PAPERS_BORDER, TITLES_BORDER
 
 IDS = st.lists(st.text("0123456789abcdef", min_size=1, max_size=6), unique=True, max_size=60)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longdata.documents import DocumentKind
+from longdata.prompt_template import PAPERS_BORDER, SHORT, prompt
 from longdata.tokenizers import Tokenizer
-from longqa.longalpaca import SHORT, Parsed, instruction, parse
-from longqa.prompts import PAPERS_BORDER, prompt
+from longqa.longalpaca import Parsed, instruction, parse
 
 KINDS: tuple[DocumentKind, ...] = ("paper", "papers", "book", "other")
 HOSTILE = (

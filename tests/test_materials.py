@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from longqa_documents import made_document, ruler_of, story
 
 from longdata.documents import Block, assemble
+from longdata.prompt_template import tail
 from longdata.tokenizers import Ruler, Tokenizer
 from longqa.materials import FRAME_TOKENS, answer_room, cut_materials, opening
-from longqa.prompts import tail
 from longqa.reading import Reading
 
 TOKENIZER = Tokenizer.load(None)

@@ -15,11 +15,11 @@ import pytest
 import synthetic
 from reports import HOSTILE, hostile_page, hostile_rows, written
 
+from longdata.prompt_template import PAPERS_BORDER
 from longqa import report
 from longqa.charts import Bar, bars, columns
 from longqa.llm.taxonomy import MODEL_KINDS
 from longqa.pieces import restore
-from longqa.prompts import PAPERS_BORDER
 from longqa.questions import KINDS
 
 

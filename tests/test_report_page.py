@@ -12,7 +12,7 @@ import pytest
 import synthetic
 from reports import hostile_page, hostile_rows, written
 
-from longqa.prompts import PAPERS_BORDER
+from longdata.prompt_template import PAPERS_BORDER
 
 pytestmark = pytest.mark.soak
 

@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longdata.errors import UserError
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, prompt_of, short_prompt
 from longdata.tokenizers import Tokenizer
 from longqa.dataset import SCHEMA, read_rows, write_split
-from longqa.export import prompt_of
-from longqa.prompts import CHAT_MARKUP_TOKENS, short_prompt
 from longqa.short import Mixed, load_short, mix, num_short
 
 TOKENIZER = Tokenizer.load()

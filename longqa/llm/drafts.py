@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from longdata.documents import Span
-from longqa.prompts import PAPERS_BORDER
+from longdata.prompt_template import PAPERS_BORDER
 from longqa.records import Material
 
 _WORD = re.compile(r"\w+")

@@ -19,8 +19,8 @@ from typing import TypeVar
 
 from longdata.documents import Caption, Document, Section, Span, document_id
 from longdata.licenses import combined
+from longdata.prompt_template import PAPERS_BORDER, TITLES_BORDER
 from longqa.checks import source_record
-from longqa.prompts import PAPERS_BORDER, TITLES_BORDER
 from longqa.records import SourceRecord
 
 Part = TypeVar("Part", Section, Caption, Span)

@@ -1,6 +1,7 @@
 """Every word around a context, once: building, training, evaluation and chat all read it here.
 
     text = prompt(context=…, question="Who says: “Nonsense”?", …)   # ends in "Answer:"
+    text = prompt_of(row)                                           # the same, of a dataset's row
     row  = BOS + text + " " + answer + EOS
 
 The document comes first and the question last, so that a server's prefix cache, and a reader's
@@ -9,7 +10,12 @@ memory, is filled once for many questions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from longdata.documents import DocumentKind
+
+SHORT = "short"  # the material kind of a row without a text to read
 
 # Left free in every row for the role markers of a model's own chat template.
 CHAT_MARKUP_TOKENS = 32
@@ -64,3 +70,22 @@ def prompt(
 def short_prompt(instruction: str) -> str:
     """The prompt of a short row, which has no text to read; the answer follows after one space."""
     return f"{instruction}\nAnswer:"
+
+
+def prompt_of(row: Mapping[str, Any]) -> str:
+    """The prompt of a row of a LongQA dataset; of a short row, its own."""
+    if row["material_kind"] == SHORT:
+        return short_prompt(row["question"])
+    return prompt(
+        context=row["context"],
+        question=row["question"],
+        title=titles_of(row),
+        author=row["sources"][0]["author"],
+        kind=row["material_kind"],
+        is_whole=row["is_whole"],
+    )
+
+
+def titles_of(row: Mapping[str, Any]) -> str:
+    """The title of a row's text; two papers are named together."""
+    return TITLES_BORDER.join(source["title"] for source in row["sources"])

@@ -1,11 +1,11 @@
-"""longqa.prompts: every word around a context."""
+"""longdata.prompt_template: every word around a context."""
 
 from __future__ import annotations
 
 import pytest
 
 from longdata.documents import DocumentKind
-from longqa.prompts import CHAT_MARKUP_TOKENS, head, prompt, tail
+from longdata.prompt_template import CHAT_MARKUP_TOKENS, head, prompt, tail
 
 
 def test_a_prompt_reads_like_this() -> None:
