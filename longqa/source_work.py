@@ -14,11 +14,11 @@ from typing import Generic, Protocol, TypeVar
 
 from longdata.errors import UserError
 from longdata.sources import Skip, Source
+from longdata.workers import Done, Event, Failed, Step, Work, run
 from longqa.folder import Folder
 from longqa.order import Order
 from longqa.progress import Progress
 from longqa.work import public_name
-from longqa.workers import Done, Event, Failed, Step, Work, run
 
 
 class Made(Protocol):

@@ -18,6 +18,7 @@ from making import book, count_words, write_books
 
 from longdata.errors import UserError
 from longdata.sources import Skip
+from longdata.workers import Died, run
 from longqa import build as build_module
 from longqa import source_work, work
 from longqa.build import Built, build
@@ -26,7 +27,6 @@ from longqa.order import Order
 from longqa.progress import Progress
 from longqa.recipe import Recipe
 from longqa.source_work import Crash
-from longqa.workers import Died, run
 
 RECIPE = Recipe(ctx=(1024,), per_document=6)
 REAL = Recipe(ctx=(512, 1024), per_document=6)

@@ -11,11 +11,11 @@ import pytest
 
 from longdata.errors import SourceError, UserError
 from longdata.sources import Skip, Source, sha256_of
+from longdata.workers import Tell
 from longqa.folder import Folder
 from longqa.order import Order
 from longqa.progress import Progress
 from longqa.source_work import Crash, SourceWork, is_loss, told
-from longqa.workers import Tell
 
 
 @dataclass

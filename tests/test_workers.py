@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from longdata.errors import SourceError, UserError
-from longqa.workers import Died, Done, Event, Failed, Step, Tell, run
+from longdata.workers import Died, Done, Event, Failed, Step, Tell, run
 
 
 def double(task: int, tell: Tell) -> int:

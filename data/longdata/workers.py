@@ -6,9 +6,11 @@
        Failed(task=…, error=SourceError(…), trace="Traceback …")
        Died(task=…, exit_code=-9)  # twice: the second time alone, so that memory was not shared
 
-Processes are spawned, never forked: the tokenizers' threads do not survive a fork. Each worker has
-its own pipe, so it is known which task a dead worker held, and a worker whose parent was killed
-notices and ends.
+Processes are never forked off this one: the tokenizers' threads do not survive a fork. They are
+spawned or, with `preload`, forked off a server which has imported those modules and nothing else.
+Each worker has its own pipe, so it is known which task a dead worker held, and a worker whose
+parent was killed notices and ends. A script that calls `run` needs no `if __name__ == "__main__"`,
+unless what it passes is defined in the script itself.
 """
 
 from __future__ import annotations
@@ -16,15 +18,17 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from longdata.errors import SourceError, UserError
@@ -86,20 +90,21 @@ def run(
     *,
     workers: int,
     on_event: Callable[[Event[Task, Result]], None],
+    preload: Sequence[str] = (),
 ) -> None:
     """Work on every task, in any order, and say what came of each.
 
     `work` and the tasks must be picklable. With one worker everything happens in this process,
-    and what kills it kills all.
+    and what kills it kills all. `preload`: modules that all workers need, imported once.
     What `on_event` raises ends the run: unfinished work is dropped and the processes are stopped.
     """
     if workers == 1:
         for task in tasks:
             on_event(_in_this_process(work, task, on_event))
         return
-    for task, _ in _in_processes(work, deque(tasks), workers, on_event):
+    for task, _ in _in_processes(work, deque(tasks), workers, on_event, preload):
         # again, alone, with the machine's whole memory
-        for again, exit_code in _in_processes(work, deque([task]), 1, on_event):
+        for again, exit_code in _in_processes(work, deque([task]), 1, on_event, preload):
             on_event(Died(again, exit_code))
 
 
@@ -122,6 +127,7 @@ def _in_processes(
     tasks: deque[Task],
     workers: int,
     on_event: Callable[[Event[Task, Result]], None],
+    preload: Sequence[str],
 ) -> list[tuple[Task, int | None]]:
     """The tasks whose process died, with its exit code."""
     lost: list[tuple[Task, int | None]] = []
@@ -130,7 +136,7 @@ def _in_processes(
     try:
         while tasks or held:
             while len(pool) < min(workers, len(tasks) + len(held)):
-                worker = _Worker(work)
+                worker = _Worker(work, preload)
                 pool[worker.connection] = worker
             for connection in pool:
                 if tasks and connection not in held:
@@ -156,15 +162,17 @@ def _in_processes(
 
 
 class _Worker:
-    """A spawned process and this side of its pipe."""
+    """A process and this side of its pipe."""
 
-    def __init__(self, work: Work[Any, Any]) -> None:
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, work: Work[Any, Any], preload: Sequence[str]) -> None:
+        context = multiprocessing.get_context("forkserver" if preload else "spawn")
+        context.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
         self.connection, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(
-            target=_serve, args=(theirs, work), daemon=True
+        self._process: BaseProcess = context.Process(
+            target=_serve, args=(theirs, work, dict(os.environ)), daemon=True
         )
-        self._process.start()
+        with _without_main() if b"__main__" not in pickle.dumps(work) else contextlib.nullcontext():
+            self._process.start()
         theirs.close()  # or the end of the process would not close the pipe
 
     def give(self, task: object) -> None:
@@ -183,8 +191,22 @@ class _Worker:
         self._process.join()
 
 
-def _serve(connection: Connection, work: Work[Any, Any]) -> None:
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """A new process runs the main module first, to find in it what it was sent. Nothing is there,
+    and a script that has no guard would begin all over again in each of its workers."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _serve(connection: Connection, work: Work[Any, Any], environment: dict[str, str]) -> None:
     """What a worker process does: task in, result out, until the pipe closes."""
+    os.environ.clear()  # a fork server has that of the moment it was started
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     parent = multiprocessing.parent_process()
     assert parent is not None
