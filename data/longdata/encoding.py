@@ -11,8 +11,9 @@ sooner, because a tokenizer slows down in long texts. Samples of long texts are 
 encoding in one piece; a text that differs is encoded whole, and so is every text where no safe cuts
 are known. What cannot be cut for many millions of characters is refused.
 
-Another function that gives the same ids faster can take the place of the tokenizer's own; it owes
-the same SourceError for what is no Unicode text.
+Another function that gives the same ids faster can take the place of the tokenizer's own (see
+`fast_tokens`); it owes the same SourceError for what is no Unicode text. One that does not slow
+down in long texts is called less often, with larger pieces.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from longdata.errors import SourceError
 from longdata.tokenizers import LARGEST_PIECE, Tokenizer
 
 Ids = NDArray[np.uint32]
-Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+Encode = Callable[[Sequence[str]], Sequence[Sequence[int] | Ids]]
 
 PIECE = 2_000  # characters
 LONG = 500_000  # characters that are encoded at once: 50 to 150 MB of memory
@@ -37,9 +38,12 @@ CHECK_EVERY = 200_000  # characters for each sample
 class Encoder:
     """Encodes without special tokens, like `Tokenizer.encode`. For one process."""
 
-    def __init__(self, tokenizer: Tokenizer, encode: Encode | None = None) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, encode: Encode | None = None, *, piece: int = PIECE
+    ) -> None:
         self.tokenizer = tokenizer
         self._encode = encode or tokenizer.encode_batch
+        self._piece = piece
         rule = tokenizer.cut_rule
         self._rule = None if isinstance(rule, str) else rule
 
@@ -68,10 +72,10 @@ class Encoder:
     def _many(self, texts: Sequence[str]) -> list[Ids | SourceError]:
         pieces = [list(self._checked_pieces(text)) for text in texts]
         ids = iter(self._encode([piece for of_text in pieces for piece in of_text]))
-        return [_array([one for _ in of_text for one in next(ids)]) for of_text in pieces]
+        return [_array([next(ids) for _ in of_text]) for of_text in pieces]
 
     def _joined(self, pieces: Sequence[str]) -> Ids:
-        return _array([one for ids in self._encode(pieces) for one in ids])
+        return _array(self._encode(pieces))
 
     def _checked_pieces(self, text: str) -> Iterator[str]:
         if len(text) < CHECK_FROM or self._samples_agree(text):
@@ -82,7 +86,7 @@ class Encoder:
         """What is encoded in place of the text; a piece from behind a cut has its space back."""
         start, space = 0, ""
         while True:
-            end = self._cut(text, start + PIECE)
+            end = self._cut(text, start + self._piece)
             yield _bounded(space + text[start:end])
             if end == len(text):
                 return
@@ -111,13 +115,13 @@ class Encoder:
                     space + text[middle + 1 : last],
                 ]
             )
-            if list(whole) != [one for part in parts for one in part]:
+            if not np.array_equal(_array([whole]), _array(parts)):
                 return False
         return True
 
 
-def _array(ids: list[int]) -> Ids:
-    return np.array(ids, np.uint32)
+def _array(parts: Sequence[Sequence[int] | Ids]) -> Ids:
+    return np.concatenate([np.empty(0, np.uint32), *(np.asarray(ids, np.uint32) for ids in parts)])
 
 
 def _bounded(piece: str) -> str:

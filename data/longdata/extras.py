@@ -15,7 +15,8 @@ from typing import Literal
 
 from longdata.errors import UserError
 
-Extra = Literal["eval", "finetune", "flash", "ray", "web", "dev", "all"]  # as in pyproject.toml
+# as in pyproject.toml
+Extra = Literal["eval", "fast", "finetune", "flash", "ray", "web", "dev", "all"]
 
 
 def require(module: str, extra: Extra) -> ModuleType:
