@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
@@ -165,8 +166,10 @@ class _Worker:
     """A process and this side of its pipe."""
 
     def __init__(self, work: Work[Any, Any], preload: Sequence[str]) -> None:
-        context = multiprocessing.get_context("forkserver" if preload else "spawn")
-        context.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
+        context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
+        if preload:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, work, dict(os.environ)), daemon=True
