@@ -33,6 +33,7 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 LossKind = Literal["chunked", "liger", "plain"]
 Documents = Literal["mask", "ignore"]
 Positions = Literal["restart", "continue"]
+Template = Literal["plain", "chat"]
 Sharding = Literal["none", "fsdp2", "zero3"]
 TRACKERS = ("tensorboard", "wandb")
 
@@ -88,6 +89,9 @@ class Recipe:
     checkpointing: bool = True  # of activations
     offload: bool = False  # of checkpointed activations, to the host's memory
     loss: LossKind = "chunked"
+    adapter: str | None = None  # one that was trained on this model, to be trained further
+    template: Template = "plain"  # of sft: the dataset's own prompt, or the model's chat template
+    packing: bool = True  # of sft: several rows in one context, as documents of it
     documents: Documents = "mask"
     positions: Positions = "restart"
     sharding: Sharding = "none"
@@ -173,6 +177,11 @@ class Recipe:
             raise UserError(
                 "got offload without checkpointing; allowed: offload of checkpointed activations; "
                 "fix: checkpointing=true"
+            )
+        if self.adapter is not None and not self.trains_adapter:
+            raise UserError(
+                f"got adapter {self.adapter} with method full; allowed: with lora or qlora; fix: "
+                "longtune merge it first, and train what comes out"
             )
         if self.trains_adapter and not self.lora_targets:
             raise UserError("got no lora_targets; needed: names of layers; fix: q_proj,k_proj")
