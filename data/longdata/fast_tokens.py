@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from longdata.encoding import Encode, Encoder, Ids
+from longdata.encoding import Encoder, Ids
 from longdata.errors import UserError
 from longdata.extras import require
 from longdata.tokenizers import Tokenizer
@@ -40,7 +40,10 @@ SAMPLE = 20_000  # characters of each sample that are compared
 CHECK_EVERY = 4_000_000  # characters
 STRETCH = 2_000  # characters of a check
 
+RENEW_EVERY = 64_000_000  # characters; it remembers words, of random ones 8 bytes for a character
+
 Made = TypeVar("Made")
+_Fast = Callable[[str], Ids]
 _HALF = re.compile("[\ud800-\udfff]")
 
 # What implementations have disagreed about; the tokenizer's own added tokens are put in as well.
@@ -83,12 +86,12 @@ class FastTokens:
     problem: str
     samples: int  # texts that were compared
     characters: int
-    _fast: Callable[[str], Ids] | None = field(repr=False)
+    _load: Callable[[], _Fast] | None = field(repr=False)
 
     @property
     def is_fast(self) -> bool:
         """Whether gigatoken is used."""
-        return self._fast is not None
+        return self._load is not None
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -102,9 +105,9 @@ class FastTokens:
 
     def encoder(self) -> Encoder:
         """A new encoder, for one shard. Raises DiffersError where gigatoken is found wrong."""
-        if self._fast is None:
+        if self._load is None:
             return Encoder(self.tokenizer)
-        return Encoder(self.tokenizer, _checked(self.tokenizer, self._fast), piece=PIECE)
+        return Encoder(self.tokenizer, _Checked(self.tokenizer, self._load), piece=PIECE)
 
     def run(self, work: Callable[[Encoder], Made]) -> tuple[Made, str]:
         """`work` with an encoder; where gigatoken is found wrong, again with the tokenizer's own.
@@ -127,9 +130,15 @@ def fast_encode(tokenizer: Tokenizer, samples: Sequence[str]) -> FastTokens:
         library = require(LIBRARY, "fast")
     except UserError as error:
         return _own(tokenizer, str(error))
-    try:
+    description = tokenizer.hf.to_str()
+
+    def load() -> _Fast:
         # The backend's own method needs no arrays of another library and starts no threads.
-        fast = library.Tokenizer.from_json(tokenizer.hf.to_str()).backend.encode
+        encode: _Fast = library.Tokenizer.from_json(description).backend.encode
+        return encode
+
+    try:
+        fast = load()
     except BaseException as error:
         return _own(tokenizer, f"{LIBRARY} does not know this tokenizer: {_said(error)}")
     compared = characters = 0
@@ -139,13 +148,13 @@ def fast_encode(tokenizer: Tokenizer, samples: Sequence[str]) -> FastTokens:
             return _own(tokenizer, problem, compared + 1, characters + len(text))
         compared, characters = compared + 1, characters + len(text)
     return FastTokens(
-        tokenizer=tokenizer, problem="", samples=compared, characters=characters, _fast=fast
+        tokenizer=tokenizer, problem="", samples=compared, characters=characters, _load=load
     )
 
 
 def _own(tokenizer: Tokenizer, problem: str, samples: int = 0, characters: int = 0) -> FastTokens:
     return FastTokens(
-        tokenizer=tokenizer, problem=problem, samples=samples, characters=characters, _fast=None
+        tokenizer=tokenizer, problem=problem, samples=samples, characters=characters, _load=None
     )
 
 
@@ -162,7 +171,7 @@ def _texts(tokenizer: Tokenizer, samples: Sequence[str]) -> Iterator[str]:
             yield part
 
 
-def _difference(tokenizer: Tokenizer, fast: Callable[[str], Ids], text: str) -> str:
+def _difference(tokenizer: Tokenizer, fast: _Fast, text: str) -> str:
     """What is wrong with gigatoken's ids of a text; "" when they are the tokenizer's own."""
     own = tokenizer.encode(text)
     try:
@@ -180,28 +189,38 @@ def _difference(tokenizer: Tokenizer, fast: Callable[[str], Ids], text: str) -> 
     )
 
 
-def _checked(tokenizer: Tokenizer, fast: Callable[[str], Ids]) -> Encode:
-    """The ids of texts, with a check now and then."""
-    passed = CHECK_EVERY  # the first text is checked
+class _Checked:
+    """The ids of texts, some of them encoded both ways; what it remembers is bounded."""
 
-    def encode(texts: Sequence[str]) -> list[Ids] | list[list[int]]:
-        nonlocal passed
+    def __init__(self, tokenizer: Tokenizer, load: Callable[[], _Fast]) -> None:
+        self._tokenizer = tokenizer
+        self._load = load
+        self._fast = load()
+        self._unchecked = CHECK_EVERY  # the first text is checked
+        self._passed = 0
+
+    def __call__(self, texts: Sequence[str]) -> Sequence[Ids] | Sequence[list[int]]:
         try:
-            found = [fast(text) for text in texts]
+            found = [self._fast(text) for text in texts]
         except TypeError:  # half a character: the tokenizer says where
-            return tokenizer.encode_batch(texts)
+            return self._tokenizer.encode_batch(texts)
         except BaseException as error:
             raise DiffersError(f"{LIBRARY} fails: {_said(error)}") from error
         for text in texts:
-            passed += len(text)
-            if passed >= CHECK_EVERY:
-                start = passed % max(1, len(text) - STRETCH)
-                passed = 0
-                if problem := _difference(tokenizer, fast, text[start : start + STRETCH]):
-                    raise DiffersError(problem)
+            self._check(text)
+        if self._passed >= RENEW_EVERY:
+            self._fast, self._passed = self._load(), 0
         return found
 
-    return encode
+    def _check(self, text: str) -> None:
+        self._passed += len(text)
+        self._unchecked += len(text)
+        if self._unchecked >= CHECK_EVERY:
+            start = self._unchecked % max(1, len(text) - STRETCH)
+            self._unchecked = 0
+            problem = _difference(self._tokenizer, self._fast, text[start : start + STRETCH])
+            if problem:
+                raise DiffersError(problem)
 
 
 def _said(error: BaseException) -> str:
