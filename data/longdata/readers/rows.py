@@ -237,21 +237,27 @@ def lines_of(source: Source, problems: Problems) -> Iterator[tuple[int, bytes]]:
 
 def chunks_of(source: Source) -> Iterator[bytes]:
     """The unpacked bytes in pieces. One of `BROKEN` is raised where they cannot go on."""
-    limit = max(FREE_BYTES, source.path.stat().st_size * MAX_RATIO)
-    total = 0
     with source.path.open("rb") as raw:
-        magic = raw.peek(4)[:4]
-        if magic.startswith(b"\x1f\x8b"):
-            pieces = _pieces(gzip.GzipFile(fileobj=raw), 1 << 18)
-        elif magic == b"\x28\xb5\x2f\xfd":
-            pieces = _unpack_zstd(raw)
-        else:
-            pieces, limit = _pieces(raw, 1 << 18), sys.maxsize
-        for piece in pieces:
-            total += len(piece)
-            if total > limit:
-                raise SourceError("decompression bomb", f"over {limit >> 20} MB when unpacked")
-            yield piece
+        yield from unpacked(raw, source.path.stat().st_size)
+
+
+def unpacked(raw: IO[bytes], packed_size: int) -> Iterator[bytes]:
+    """What a file holds, packed or not, in pieces; raises like `chunks_of`."""
+    limit = max(FREE_BYTES, packed_size * MAX_RATIO)
+    total = 0
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        pieces = _pieces(gzip.GzipFile(fileobj=raw), 1 << 18)
+    elif magic == b"\x28\xb5\x2f\xfd":
+        pieces = _unpack_zstd(raw)
+    else:
+        pieces, limit = _pieces(raw, 1 << 18), sys.maxsize
+    for piece in pieces:
+        total += len(piece)
+        if total > limit:
+            raise SourceError("decompression bomb", f"over {limit >> 20} MB when unpacked")
+        yield piece
 
 
 def _pieces(file: IO[bytes] | gzip.GzipFile, size: int) -> Iterator[bytes]:
