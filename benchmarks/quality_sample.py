@@ -18,8 +18,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from longdata.markdown import plain
 from longqa.dataset import read_rows
-from longqa.markdown import plain
 
 CHARACTERS_SHOWN = 420
 

@@ -17,6 +17,7 @@ import yaml
 
 from longdata.atomic import write_file
 from longdata.licenses import LICENSES, Verdict, normalise
+from longdata.markdown import link, plain, table
 from longdata.prompt_template import SHORT
 from longqa.attribution import Attributed, sources_of, verdict_of
 from longqa.card_header import header, pretty_name
@@ -24,7 +25,6 @@ from longqa.card_making import making
 from longqa.card_row import row_section
 from longqa.dataset import SplitFiles
 from longqa.facts import SPLITS, BuildFacts
-from longqa.markdown import link, plain, table
 from longqa.overview import Statistics, about, in_order, spark
 
 FILE_NAME = "README.md"

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from longdata.markdown import fenced, plain, table
 from longqa.facts import BuildFacts
-from longqa.markdown import fenced, plain, table
 from longqa.overview import Statistics
 
 # What was done to a question, by the name of its check.

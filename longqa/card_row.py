@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from longdata.markdown import fenced
 from longqa.dataset import FEATURES, read_rows
-from longqa.markdown import fenced
 
 _EXAMPLE_CHARACTERS = 240  # of a question or answer that is printed whole
 _CONTEXT_CHARACTERS = 160  # printed on each side of the evidence

@@ -19,6 +19,7 @@ _NOT_IN_UNITS = frozenset(
     (
         "longdata/commands.py",
         "longdata/licenses.py",
+        "longdata/markdown.py",
         "longdata/workers.py",
         "longqa/__main__.py",
         "longqa/accounting.py",
@@ -53,7 +54,6 @@ _NOT_IN_UNITS = frozenset(
         "longqa/llm/talk.py",
         "longqa/llm/wire.py",
         "longqa/longalpaca.py",
-        "longqa/markdown.py",
         "longqa/nothing.py",
         "longqa/order.py",
         "longqa/overview.py",

@@ -13,10 +13,10 @@ import synthetic
 import yaml
 from markdown_it import MarkdownIt
 
+from longdata.markdown import plain
 from longqa.card import write_card
 from longqa.dataset import FEATURES
 from longqa.facts import BuildFacts
-from longqa.markdown import plain
 from longqa.overview import gather
 
 HOSTILE = [

@@ -7,10 +7,10 @@ from typing import Any
 import synthetic
 from markdown_it import MarkdownIt
 
+from longdata.markdown import plain
 from longqa.card_making import making
 from longqa.dataset import CHECKS
 from longqa.facts import BuildFacts
-from longqa.markdown import plain
 from longqa.overview import gather
 
 HOSTILE = "<script>alert(1)</script> | `x` **y**"
