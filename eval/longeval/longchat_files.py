@@ -62,7 +62,8 @@ def conversations(source: str) -> Path:
     if path is None:
         raise UserError(
             f"got {source}, where there is no conversations.jsonl; allowed: a folder with "
-            f"LongChat's files, a file of conversations, or {FETCHED} to fetch them; fix: check the path"
+            f"LongChat's files, a file of conversations, or {FETCHED} to fetch them; fix: check "
+            "the path"
         )
     return path
 

@@ -153,8 +153,8 @@ def _made(
     different = "different " if num_topics <= len(pool) else ""
     prompt = (
         f"Below is a record of our previous conversation on {num_topics} {different}topics. You "
-        "are the ASSISTANT, and I am the USER. At the beginning of each topic, the USER will say 'I "
-        "would like to discuss the topic of <TOPIC>'. Memorize each <TOPIC>. At the end of the "
+        "are the ASSISTANT, and I am the USER. At the beginning of each topic, the USER will say "
+        "'I would like to discuss the topic of <TOPIC>'. Memorize each <TOPIC>. At the end of the "
         f"record, I will ask you to retrieve the {which} topic. Now the record start. "
         f"{''.join(one.text for one in chosen)} Now the record ends. What is the {which} topic we "
         "discussed? Only give me the topic name. Do not summarize yourself."
