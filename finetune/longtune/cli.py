@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from longdata.commands import command_line, examples, run
-from longtune import cli_plan
+from longtune import cli_plan, cli_recipes
 
 app = command_line(
     "longtune",
@@ -23,3 +23,6 @@ def main() -> NoReturn:
 
 
 app.command(short_help=cli_plan.SHORT_HELP, epilog=examples(*cli_plan.EXAMPLES))(cli_plan.plan)
+app.command(short_help=cli_recipes.SHORT_HELP, epilog=examples(*cli_recipes.EXAMPLES))(
+    cli_recipes.recipes
+)
