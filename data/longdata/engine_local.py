@@ -1,14 +1,22 @@
-"""The tasks of a stage on this machine: in worker processes, or here where that is enough."""
+"""The tasks of a stage on this machine: in worker processes, or here where that is enough.
+
+    run_local(tasks, workers=8, tell=tell)
+    run_ranks(tasks, [3, 5], workers=2, on_done=print)      # prints 3 and 5, in any order
+
+The first task that fails ends the others. A task whose process dies is tried a second time, alone.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 from longdata.engine_tasks import Tasks
-from longdata.engines import Tell
+from longdata.engines import Stage, Tell
 from longdata.errors import UserError
-from longdata.workers import Died, Done, Event, Failed, run
+from longdata.tokenizers import single_threaded
+from longdata.workers import Died, Done, Event, Failed, run, start_server
 from longdata.workers import Tell as TellSteps
 
 
@@ -19,41 +27,77 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def warm_up(stages: Sequence[Stage], workers: int | None) -> None:
+    """Begin to import what workers need, while this process still does something else."""
+    if any(_processes(stage.tasks, workers) > 1 for stage in stages):
+        start_server(_modules(stages))
+
+
 def run_local(tasks: Tasks, workers: int | None, tell: Tell) -> None:
-    """Do what is missing; the first failure ends the others."""
+    """Do what is missing of a stage. UserError, TaskBug: as `run_stages`."""
     missing = tasks.missing()
     done = tasks.stage.tasks - len(missing)
+
+    def on_done(rank: int) -> None:
+        nonlocal done
+        done += 1
+        tell(tasks.stage.name, done, tasks.stage.tasks)
+
     tell(tasks.stage.name, done, tasks.stage.tasks)
+    run_ranks(tasks, missing, workers=_processes(len(missing), workers), on_done=on_done)
+
+
+def run_ranks(
+    tasks: Tasks, ranks: Sequence[int], *, workers: int, on_done: Callable[[int], None]
+) -> None:
+    """Do some tasks of a stage; with one worker in this process, else in others."""
 
     def hear(event: Event[int, None]) -> None:
-        nonlocal done
         if isinstance(event, Done):
-            done += 1
-            tell(tasks.stage.name, done, tasks.stage.tasks)
+            on_done(event.task)
         elif isinstance(event, Failed):
             if isinstance(event.error, UserError):
                 raise event.error
             raise tasks.bug(event.task, event.trace or str(event.error))
         elif isinstance(event, Died):
-            raise _died(tasks, event)
+            error = _died(tasks, event)
+            tasks.report(event.task, error)
+            raise error
 
-    run(
-        _Work(tasks),
-        missing,
-        workers=max(1, min(workers or available_cpus(), len(missing))),
-        on_event=hear,
-        preload=[__name__, tasks.stage.work.__module__],
-    )
+    if workers == 1:
+        single_threaded()
+    work = _in_this_process if workers == 1 else _in_a_worker
+    run(_Work(tasks, work), ranks, workers=workers, on_event=hear, preload=_modules([tasks.stage]))
 
 
 class _Work:
-    """A task by its rank, as a worker process takes it."""
+    """A task by its rank, as `longdata.workers` takes it."""
 
-    def __init__(self, tasks: Tasks) -> None:
-        self._tasks = tasks
+    def __init__(self, tasks: Tasks, do: Callable[[Tasks, int], None]) -> None:
+        self._tasks, self._do = tasks, do
 
     def __call__(self, rank: int, /, *, tell: TellSteps) -> None:
-        self._tasks.run(rank)
+        self._do(self._tasks, rank)
+
+
+def _in_this_process(tasks: Tasks, rank: int) -> None:
+    tasks.run(rank)
+
+
+def _in_a_worker(tasks: Tasks, rank: int) -> None:
+    from longdata.engine_executors import LocalTasks
+
+    LocalTasks(tasks).run_rank(rank)
+
+
+def _processes(tasks: int, workers: int | None) -> int:
+    return max(1, min(available_cpus() if workers is None else workers, tasks))
+
+
+def _modules(stages: Sequence[Stage]) -> list[str]:
+    """What workers import: an executor, and the modules of the work."""
+    works = dict.fromkeys(stage.work.__module__ for stage in stages)
+    return ["longdata.engine_executors", *(name for name in works if name != "__main__")]
 
 
 def _died(tasks: Tasks, event: Died[int]) -> UserError:

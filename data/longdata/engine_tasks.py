@@ -68,8 +68,7 @@ class Tasks:
                 self._log(rank, f"done in {time.monotonic() - started:.1f} s")
                 write_file(mark, b"")
         except Exception as error:
-            with contextlib.suppress(OSError):  # of a full disk, which is what is being raised
-                self._report(rank, error)
+            self.report(rank, error)
             raise
 
     def must_be_complete(self) -> None:
@@ -90,18 +89,20 @@ class Tasks:
             "the same command again, it goes on where it was"
         )
 
+    def report(self, rank: int, error: Exception) -> None:
+        """Write down why a task failed, where the disk still takes it."""
+        is_bug = not isinstance(error, UserError)
+        said = "".join(traceback.format_exception(error)) if is_bug else str(error)
+        with contextlib.suppress(OSError):  # a full disk is what `error` is about, and it is raised
+            write_file(self._failure(rank), json.dumps({"is_bug": is_bug, "said": said}))
+            self._log(rank, said)
+
     def bug(self, rank: int, trace: str) -> TaskBug:
         """A task's traceback, to be raised."""
         return TaskBug(f"task {rank} of the stage {self.stage.name} failed:\n{trace}")
 
     def _failure(self, rank: int) -> Path:
         return self.folder / "failures" / f"{rank:05d}.json"
-
-    def _report(self, rank: int, error: Exception) -> None:
-        is_bug = not isinstance(error, UserError)
-        said = traceback.format_exc() if is_bug else str(error)
-        write_file(self._failure(rank), json.dumps({"is_bug": is_bug, "said": said}))
-        self._log(rank, said)
 
     def _log(self, rank: int, line: str) -> None:
         with (self.folder / "logs" / f"task_{rank:05d}.log").open("a", encoding="utf-8") as log:

@@ -26,6 +26,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -109,6 +110,12 @@ def run(
             on_event(Died(again, exit_code))
 
 
+def start_server(preload: Sequence[str]) -> None:
+    """Begin to import modules for later calls of `run` with `preload`, in the background."""
+    forkserver.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
+    forkserver.ensure_running()
+
+
 def _in_this_process(
     work: Work[Task, Result], task: Task, on_event: Callable[[Event[Task, Result]], None]
 ) -> Event[Task, Result]:
@@ -168,8 +175,8 @@ class _Worker:
     def __init__(self, work: Work[Any, Any], preload: Sequence[str]) -> None:
         context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
         if preload:
+            start_server(preload)
             context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, work, dict(os.environ)), daemon=True
