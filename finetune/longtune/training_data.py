@@ -23,8 +23,9 @@ Batch = dict[str, Any]  # the arguments of a model, and "labels"
 class TrainingData(Protocol):
     """The examples of a run, the same in every process.
 
-    A batch holds `input_ids`, `labels` and what else the model is to be called with: tensors of
-    (rows, tokens), and `cu_seq_lens_q`, the bounds of documents in the whole batch laid end to end.
+    A batch holds `input_ids`, `labels` and what else the model is to be called with, all tensors of
+    (rows, tokens). Where `position_ids` restart, attention takes up a new document.
+    `rotary_position_ids`, if they are there, are rotated by in place of `position_ids`.
     """
 
     @property
