@@ -72,7 +72,7 @@ def _drawn(
                 axes.axvline(place, color=_LINE, linewidth=1, linestyle=(0, (4, 3)), zorder=3)
     _label_contexts(grid[0], [c for c in contexts if powers.start <= _place(c) <= powers.stop])
     last = grid[-1]
-    step = max(1, -(-len(powers) // 13))
+    step = max(1, -(-len(powers) // 10))
     ticks = list(range(powers.start, powers.stop + 1, step))
     last.set_xticks(ticks, [_short(1 << power) for power in ticks])
     last.set_xlim(powers.start - 0.15, powers.stop + 0.15)
