@@ -10,19 +10,15 @@ assistant turn. A row that is neither comes as the reason why; a file that is ne
 
 from __future__ import annotations
 
-import codecs
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from longdata.errors import SourceError, UserError
-from longdata.readers.rows import BROKEN, chunks_of
+from longdata.json_values import NotJSON, json_values
 from longdata.sidecar import Facts, load_sidecar
-from longdata.sources import Source, sha256_of
+from longdata.sources import sha256_of
 from longdata.walking import METADATA_NAMES
 from longqa.records import SourceRecord
 
@@ -30,7 +26,6 @@ ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz", ".json.zst", ".jsonl.zst"
 MAX_ROW = 16 << 20  # characters of one row: nothing short is longer
 _BATCH = 256
 _COLUMNS = ("instruction", "input", "output", "messages")
-_GAP = re.compile(r"[\s,]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +50,10 @@ class ShortFile:
             yield _pair(row)
 
     def _json(self) -> Iterator[Any]:
-        """The values of a JSON list, or of a file with one in each line, whatever its name is."""
-        texts = _texts(self)
-        start = next((begun for text in texts if (begun := text.lstrip())), "")
-        if start.startswith("["):
-            return _listed(start[1:], texts, self)
-        return _lines(start, texts, self)
+        try:
+            yield from json_values(self.path, max_value=MAX_ROW)
+        except SourceError as error:
+            raise _damaged(self.path, error.detail) from None
 
     def source_record(self) -> SourceRecord:
         """Where the rows came from; a table of metadata may say more than the file's name."""
@@ -111,7 +104,7 @@ def _check_columns(row: Mapping[str, Any], path: Path) -> None:
 
 def _pair(row: Any) -> tuple[str, str] | str:
     """Question and answer of a row, or why it has none."""
-    if isinstance(row, _Bad):
+    if isinstance(row, NotJSON):
         return row
     if not isinstance(row, dict):
         return "not an object"
@@ -137,10 +130,6 @@ def _pair(row: Any) -> tuple[str, str] | str:
     return question, answer
 
 
-class _Bad(str):
-    """Why a line holds no value at all."""
-
-
 def _parquet(path: Path) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -154,74 +143,6 @@ def _parquet(path: Path) -> Iterator[Any]:
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error)) from None
-
-
-def _texts(file: ShortFile) -> Iterator[str]:
-    """The characters of a file in pieces, unpacked."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    source = Source(path=file.path, name=file.path.name, sha256=file.sha256)
-    try:
-        for chunk in chunks_of(source):
-            yield decoder.decode(chunk)
-        yield decoder.decode(b"", final=True)
-    except (*BROKEN, UnicodeDecodeError, SourceError, OSError) as error:
-        raise _damaged(file.path, str(error)) from None
-
-
-def _lines(start: str, texts: Iterator[str], file: ShortFile) -> Iterator[Any]:
-    begun: list[str] = []  # the pieces of a line that goes on
-    size = 0
-    for text in chain([start], texts, ["\n"]):
-        piece, *others = text.split("\n")
-        begun.append(piece)
-        size += len(piece)
-        if size > MAX_ROW:
-            raise _damaged(file.path, f"a line of more than {MAX_ROW:,} characters")
-        if not others:
-            continue
-        *whole, last = others
-        for line in ("".join(begun), *whole):
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
-                yield _Bad("not JSON")
-        begun, size = [last], len(last)
-
-
-def _listed(start: str, texts: Iterator[str], file: ShortFile) -> Iterator[Any]:
-    """The values of a JSON list whose bracket is open already, one at a time."""
-    decoder = json.JSONDecoder()
-    buffer, at, number = start, 0, 0
-    while True:
-        at = _GAP.match(buffer, at).end()  # type: ignore[union-attr]
-        if buffer[at : at + 1] == "]":
-            return
-        try:
-            value, end = decoder.raw_decode(buffer, at)
-            if end == len(buffer):
-                raise ValueError("the value may go on")
-        except (ValueError, RecursionError) as error:
-            left = len(buffer) - at
-            more = _at_least(left, texts) if left <= MAX_ROW else ""
-            if not more:
-                said = "it ends within the list" if left <= MAX_ROW else str(error)
-                raise _damaged(file.path, f"after row {number}: {said}") from None
-            buffer, at = buffer[at:] + more, 0
-        else:
-            number, at = number + 1, end
-            yield value
-
-
-def _at_least(size: int, texts: Iterator[str]) -> str:
-    """The next characters, `size` of them or more where there are as many: never quadratic."""
-    parts: list[str] = []
-    found = 0
-    while found <= size and (text := next(texts, None)) is not None:
-        parts.append(text)
-        found += len(text)
-    return "".join(parts)
 
 
 def _damaged(path: Path, why: str) -> UserError:

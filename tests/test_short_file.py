@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 
 from longdata.errors import UserError
 from longqa.short_file import load_short
@@ -178,22 +176,3 @@ def test_memory_does_not_grow_with_the_file(
     tracemalloc.stop()
     assert number == 8_000 and size > 16_000_000
     assert peak < 4_000_000
-
-
-@given(
-    values=st.lists(
-        st.fixed_dictionaries({"instruction": st.text(), "output": st.text()}), max_size=4
-    ),
-    indent=st.none() | st.integers(0, 2),
-    size=st.integers(1, 7),
-)
-def test_a_list_is_read_the_same_wherever_its_pieces_end(
-    tmp_path_factory: pytest.TempPathFactory, values: list[Any], indent: int | None, size: int
-) -> None:
-    from longqa import short_file
-
-    path = tmp_path_factory.getbasetemp() / "pieces.json"
-    path.write_text("[]")
-    text = json.dumps(values, indent=indent, ensure_ascii=False)
-    pieces = iter([text[at : at + size] for at in range(1, len(text), size)])
-    assert list(short_file._listed("", pieces, load_short(path))) == values
