@@ -1,6 +1,6 @@
 """The tasks of a stage on this machine: in worker processes, or here where that is enough.
 
-    run_local(tasks, workers=8, tell=tell)
+    run_local(tasks, tell, workers=8)
     run_ranks(tasks, [3, 5], workers=2, on_done=print)      # prints 3 and 5, in any order
 
 The first task that fails ends the others. A task whose process dies is tried a second time, alone.
@@ -33,7 +33,7 @@ def warm_up(stages: Sequence[Stage], workers: int | None) -> None:
         start_server(_modules(stages))
 
 
-def run_local(tasks: Tasks, workers: int | None, tell: Tell) -> None:
+def run_local(tasks: Tasks, tell: Tell, *, workers: int | None) -> None:
     """Do what is missing of a stage. UserError, TaskBug: as `run_stages`."""
     missing = tasks.missing()
     done = tasks.stage.tasks - len(missing)

@@ -15,14 +15,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from longdata.atomic import disk_errors
+from longdata.engine_options import SlurmOptions
 from longdata.errors import UserError
 
+if TYPE_CHECKING:
+    from longdata.engine_tasks import Tasks
+
+JOBS = "jobs.json"  # in the folder: what Slurm was given
 Name = Literal["local", "ray", "slurm"]
 Tell = Callable[[str, int, int], None]  # stage, tasks done, tasks
 
@@ -59,6 +66,7 @@ class Engine:
             )
         if self.workers is not None and self.workers < 1:
             raise UserError(f"got --workers {self.workers}; allowed: 1 or more; fix: leave it out")
+        SlurmOptions.of(self.slurm)  # wrong ones end here
 
 
 def silent(stage: str, done: int, tasks: int) -> None:
@@ -84,15 +92,28 @@ def run_stages(
     with disk_errors(folder):
         for run in runs:
             run.make_folders()
+    if engine.name == "slurm":
+        from longdata.engine_slurm import submit
+
+        return submit(runs, engine, folder, tell)
+    with _runner(engine) as run_stage:
+        for run in runs:
+            run_stage(run, tell)
+            run.must_be_complete()
+    return True
+
+
+@contextmanager
+def _runner(engine: Engine) -> Iterator[Callable[[Tasks, Tell], None]]:
     if engine.name == "local":
         from longdata.engine_local import run_local
 
-        for run in runs:
-            run_local(run, engine.workers, tell)
-            run.must_be_complete()
+        yield partial(run_local, workers=engine.workers)
     else:
-        raise NotImplementedError(engine.name)
-    return True
+        from longdata.engine_ray import ray_cluster, run_ray
+
+        with ray_cluster(engine.workers) as cluster:
+            yield partial(run_ray, cluster=cluster)
 
 
 def _key(stages: Sequence[Stage], plan: str) -> str:
