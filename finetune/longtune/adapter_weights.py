@@ -96,8 +96,8 @@ def weights_of(model: Any, state_dict: Mapping[str, Tensor] | None = None) -> di
     return dict(plain)
 
 
-def attach(model: Any, adapter: Adapter) -> Any:
-    """The adapter on its base, frozen. `model` itself is changed.
+def attach(model: Any, adapter: Adapter, *, trainable: bool = False) -> Any:
+    """The adapter on its base, frozen unless it is to be trained further. `model` is changed.
 
     The vocabulary is resized first where the adapter's embeddings have more rows than the model's.
     Raises UserError when the two do not belong together.
@@ -106,16 +106,17 @@ def attach(model: Any, adapter: Adapter) -> Any:
 
     weights = dict(adapter.weights)
     _resize(model, weights, adapter)
-    adapter.config.inference_mode = True
+    adapter.config.inference_mode = not trainable
     with warnings.catch_warnings():
         # peft warns of embeddings that come untied: what the adapter's configuration says is meant.
         warnings.filterwarnings("ignore", category=UserWarning, module="peft")
+        warnings.simplefilter("ignore", FutureWarning)  # what peft asks of transformers
         put = get_peft_model(model, adapter.config)
         wanted = weights_of(put)
         _add_tied(put, weights, wanted)
         _check(adapter, weights, wanted, dict(put.named_parameters()))
         set_peft_model_state_dict(put, weights)
-    return put.requires_grad_(False)
+    return put if trainable else put.requires_grad_(False)
 
 
 def input_key(model: Any) -> str:

@@ -5,9 +5,9 @@
     loaded.model, loaded.tokenizer                      # ready to be evaluated: model.eval()
     str(loaded.rope)   -> "linear, factor 8, theta 10,000, 32,768 tokens (originally 4,096)"
 
-    load("meta-llama/Llama-2-7b-hf")                                  a base, or a merged folder
-    load("models/Llama-2-7b-hf", adapter="llama2-7b-32k")             an adapter, on the base as it lies here
-    load("models/Llama-2-7b-hf", adapter="Llama-2-7b-longlora-32k")   as LongLoRA published them
+    load("meta-llama/Llama-2-7b-hf")                         a base, or a merged folder
+    load("Llama-2-7b-hf", adapter="llama2-7b-32k")           an adapter, on the base as it lies here
+    load("Llama-2-7b-hf", adapter="Llama-2-7b-longlora-32k") as LongLoRA published them
 
 Rope and maximum length go into the config before the model is built from it: a model computes its
 frequencies once. An adapter is put on the base it was made for or refused, in one line. Weights
@@ -17,13 +17,14 @@ are read from safetensors; no pickle is loaded but LongLoRA's two files, with we
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longdata.errors import UserError
 from longdata.extras import require
 from longtune.adapter_weights import Adapter, attach, read_adapter, weights_of, write_adapter
+from longtune.adapters import is_tied
 from longtune.base_weights import differing, sample_of
 from longtune.checkpoint_facts import Base, Facts, read, sizes_of, versions, whole_folder, write
 from longtune.config import Recipe, to_dict
@@ -51,14 +52,16 @@ _LLAMA_CTX = (2048, 4096)  # what Llama 1 and 2 were trained with, before any sc
 class Loaded:
     """A model that is ready to be read with, and what it is.
 
-    `rope` is None for a model without rotary positions, `tokenizer` None where none was saved.
-    `description` can be put into JSON: kind, model, adapter, dtype, rope, ctx, tied, vocab_size, ….
+    `rope` is None for a model without rotary positions, `tokenizer` None where none was saved,
+    `facts` (longtune.json) None where longtune did not make it. `description` can be put into JSON:
+    kind, model, adapter, dtype, rope, ctx, tied, vocab_size, ….
     """
 
     model: Any
     tokenizer: Any
     rope: Rope | None
     ctx: int
+    facts: Facts | None
     description: Mapping[str, Any]
 
 
@@ -78,36 +81,44 @@ def save(
     """
     check_built(model)
     trust = recipe.trust_remote_code
-    base = config_of(recipe.model, revision=recipe.revision, trust=trust)
+    facts = replace(
+        facts_of(model, base=recipe.model, revision=recipe.revision, trust=trust),
+        origin="trained",
+        recipe=to_dict(recipe),
+    )
+    if tokenizer is None:
+        tokenizer = tokenizer_of(recipe.model, revision=recipe.revision, trust=trust)
+    with whole_folder(folder, replace=True) as part:
+        if facts.kind == "adapter":
+            config = model.peft_config[model.active_adapter]
+            write_adapter(part, config, weights_of(model, state_dict), base=recipe.model)
+        else:
+            model.save_pretrained(part, state_dict=state_dict)
+        save_tokenizer(tokenizer, part, ctx=facts.ctx)
+        write(part, facts)
+
+
+def facts_of(model: Any, *, base: str, revision: str | None = None, trust: bool = False) -> Facts:
+    """What longtune.json says of a model, or of an adapter on it, that was made from `base`."""
+    config = config_of(base, revision=revision, trust=trust)
     rope = rope_of(model.config)
-    is_adapter = hasattr(model, "peft_config")
-    facts = Facts(
-        kind="adapter" if is_adapter else "model",
+    return Facts(
+        kind="adapter" if hasattr(model, "peft_config") else "model",
         base=Base(
-            name=recipe.model,
-            revision=recipe.revision or getattr(base, "_commit_hash", None),
-            sizes=sizes_of(base),
-            weights=sample_of(recipe.model, recipe.revision),
+            name=base,
+            revision=revision or getattr(config, "_commit_hash", None),
+            sizes=sizes_of(config),
+            weights=sample_of(base, revision),
         ),
         rope=fields_of(model.config),
         ctx=rope.ctx,
         original_ctx=rope.original_ctx,
         vocab_size=int(model.get_input_embeddings().weight.shape[0]),
         tied=is_tied(model),
-        origin="trained",
-        recipe=to_dict(recipe),
+        origin="unknown",
+        recipe=None,
         versions=versions(),
     )
-    if tokenizer is None:
-        tokenizer = tokenizer_of(recipe.model, revision=recipe.revision, trust=trust)
-    with whole_folder(folder, replace=True) as part:
-        if is_adapter:
-            config = model.peft_config[model.active_adapter]
-            write_adapter(part, config, weights_of(model, state_dict), base=recipe.model)
-        else:
-            model.save_pretrained(part, state_dict=state_dict)
-        save_tokenizer(tokenizer, part, ctx=rope.ctx)
-        write(part, facts)
 
 
 def load(
@@ -118,6 +129,7 @@ def load(
     attn_implementation: str | None = None,
     trust_remote_code: bool = False,
     quantization: Quantization | None = None,
+    trainable: bool = False,
     ctx: int | None = None,
     original_ctx: int | None = None,
     revision: str | None = None,
@@ -127,7 +139,8 @@ def load(
     `model` may be left out (None), or be the adapter itself: then the base is the one that the
     adapter names. `dtype` is a name of torch ("bfloat16"), or auto: as the model was saved. `ctx`
     is the context of a LongLoRA checkpoint whose name does not tell it, `original_ctx` that of a
-    model before its linear rope, where its config does not tell. `revision` is the model's.
+    model before its linear rope, where its config does not tell. `revision` is the model's. An
+    adapter is frozen unless it is to be `trainable`, for training it further.
     Raises UserError, in one line, for everything that cannot be loaded as it was trained.
     """
     require("transformers", "finetune")
@@ -156,7 +169,7 @@ def load(
     )
     check_built(built)
     if put is not None:
-        built = attach(built, put)
+        built = attach(built, put, trainable=trainable)
     built.eval()
     own = None if put is None else tokenizer_of(str(put.folder), trust=trust_remote_code)
     return Loaded(
@@ -164,6 +177,7 @@ def load(
         tokenizer=own or tokenizer_of(name, revision=revision, trust=trust_remote_code),
         rope=rope,
         ctx=rope.ctx if rope else _limit(config),
+        facts=facts,
         description={
             "kind": "adapter" if put else "extended model" if facts else "model",
             "model": name,
@@ -180,12 +194,6 @@ def load(
             "vocab_size": int(built.get_input_embeddings().weight.shape[0]),
         },
     )
-
-
-def is_tied(model: Any) -> bool:
-    """Whether the output embeddings are the input's: the same numbers at the same place."""
-    head = model.get_output_embeddings()
-    return head is not None and head.weight is model.get_input_embeddings().weight
 
 
 def rope_or_none(config: PretrainedConfig, original_ctx: int | None = None) -> Rope | None:

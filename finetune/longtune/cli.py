@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from longdata.commands import command_line, examples, run
-from longtune import cli_plan, cli_recipes
+from longtune import cli_load_check, cli_merge, cli_plan, cli_recipes
 
 app = command_line(
     "longtune",
@@ -26,3 +26,10 @@ app.command(short_help=cli_plan.SHORT_HELP, epilog=examples(*cli_plan.EXAMPLES))
 app.command(short_help=cli_recipes.SHORT_HELP, epilog=examples(*cli_recipes.EXAMPLES))(
     cli_recipes.recipes
 )
+app.command(short_help=cli_merge.SHORT_HELP, epilog=examples(*cli_merge.EXAMPLES))(cli_merge.merge)
+app.command(
+    "load-check", short_help=cli_load_check.SHORT_HELP, epilog=examples(*cli_load_check.EXAMPLES)
+)(cli_load_check.load_check)
+app.command(
+    "import", short_help=cli_merge.IMPORT_HELP, epilog=examples(*cli_merge.IMPORT_EXAMPLES)
+)(cli_merge.import_longlora)
