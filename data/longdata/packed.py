@@ -43,6 +43,7 @@ FORMAT = "longdata packed rows 1"
 PACK = "pack.json"
 SHARD_TOKENS = 256_000_000  # about 400 MB on disk
 GROUP_TOKENS = 4_000_000  # what a writer and a reader hold at once
+_MAPPED_GROUPS = 8  # while what was read of the store stays in memory
 
 _LISTS = {
     "seq_lengths": pa.int32(),
@@ -58,15 +59,19 @@ class RowPlan:
     """All that decides the rows. `document` gives the store's number for each one that was packed
     (the uses of a selection); `pad_id` fills a row's end.
 
-    Raises ValueError unless every token of these documents was packed.
+    Raises ValueError unless every token of these documents was packed. With `is_checked` that was
+    found before: one who writes some of the rows need not look at all documents.
     """
 
     store: TokenStore
     packing: Packing
     document: NDArray[np.int64]
     pad_id: int
+    is_checked: bool = False
 
     def __post_init__(self) -> None:
+        if self.is_checked:
+            return
         packing, given = self.packing, len(self.document)
         packed = np.bincount(packing.document, packing.end - packing.start, minlength=given)
         if not np.array_equal(packed, self.store.lengths[self.document]):
@@ -120,9 +125,11 @@ def write_rows(path: Path, plan: RowPlan, rows: range) -> None:
         ) as writer,
     ):
         size = max(1, GROUP_TOKENS // plan.packing.ctx)
-        for first in range(rows.start, rows.stop, size):
+        for number, first in enumerate(range(rows.start, rows.stop, size), 1):
             group = range(first, min(rows.stop, first + size))
             writer.write_table(_table(plan, group, schema), row_group_size=len(group))
+            if number % _MAPPED_GROUPS == 0:
+                plan.store.release()
 
 
 def publish(making: Path, folder: Path, facts: Mapping[str, Any], packing: Packing) -> None:
@@ -202,7 +209,7 @@ def _table(plan: RowPlan, rows: range, schema: pa.Schema) -> pa.Table:
         "documents": _listed(offsets, pa.array(store.names(document), pa.string())),
         "sources": _listed(offsets, pa.array(store.names(document, "source"), pa.string())),
         "starts": _listed(offsets, pa.array(start, pa.int64())),
-        "document_lengths": _listed(offsets, pa.array(store.lengths[document], pa.int64())),
+        "document_lengths": _listed(offsets, pa.array(store.lengths_of(document), pa.int64())),
         "n_pad": pa.array(pad),
     }
     return pa.table([columns[name] for name in schema.names], schema=schema)

@@ -43,6 +43,7 @@ SCHEMA = pa.schema(
         ("length", pa.int64()),
     ]
 )
+MOST_LISTED = 10_000  # of what could not be used; the rest is counted
 _BATCH = 256  # texts
 _ROWS = 50_000  # documents in one batch of the index
 
@@ -194,11 +195,13 @@ def _write(
         for document, length in _encoded(documents, settings, encoder, tokens):
             if isinstance(document, Skip):
                 skipped[document.reason] += 1
-                said.write(json.dumps(asdict(document)) + "\n")
+                if skipped.total() <= MOST_LISTED:
+                    said.write(json.dumps(asdict(document)) + "\n")
                 continue
             row = {"key": document.key, "source": document.source, "meta": document.meta}
             held.append({**row, "first": counts["tokens"], "length": length})
             counts.update(documents=1, tokens=length)
+            del document  # its text, before the next is read
             if len(held) == _ROWS:
                 rows.write_batch(_batch(held))
                 held = []
@@ -248,6 +251,7 @@ def _encoded(
                 yield Skip(document.key, written.reason, written.detail), 0
             else:
                 yield document, written
+        del batch, texts, parts, stretches, document  # before the next, which may be large, is read
 
 
 def _write_document(
@@ -283,7 +287,7 @@ def _put(file: IO[bytes], settings: TokenSettings, token: int | None) -> None:
 def _batches(
     documents: Iterable[DocumentText | Skip],
 ) -> Iterator[list[DocumentText | Skip]]:
-    """Documents that are encoded in one call; one that is long is alone."""
+    """Documents that are encoded in one call; one that is long is alone, and not held here."""
     held: list[DocumentText | Skip] = []
     size = 0
     for document in documents:
@@ -294,6 +298,11 @@ def _batches(
             yield held
             held, size = [], 0
         held.append(document)
+        del document
         size += more
+        if size > LONG:
+            alone, held, size = held, [], 0
+            yield alone
+            del alone
     if held:
         yield held

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -57,10 +57,9 @@ def seal(folder: Path, names: Sequence[str], settings: TokenSettings) -> TokenSt
     for shard in shards:
         skipped.update(shard.pop("skipped"))
     store = TokenStore(folder=folder, settings=settings, shards=tuple(shards), skipped=skipped)
-    distinct = len(np.unique(store.keys, axis=0))
-    if distinct != len(store.keys):
+    if twins := _twins(store.keys):
         raise UserError(
-            f"got {len(store.keys) - distinct} documents more than once (the same file and place); "
+            f"got {twins} documents more than once (the same file and place); "
             "allowed: each source once; fix: name each file once"
         )
     facts = {
@@ -72,6 +71,11 @@ def seal(folder: Path, names: Sequence[str], settings: TokenSettings) -> TokenSt
     with disk_errors(folder):
         write_file(folder / STORE, json.dumps(facts, indent=1) + "\n")
     return store
+
+
+def _twins(keys: Keys) -> int:
+    ordered = keys[np.lexsort((keys[:, 1], keys[:, 0]))]
+    return int((ordered[1:] == ordered[:-1]).all(axis=1).sum())
 
 
 def _counts(path: Path, settings: TokenSettings) -> dict[str, Any]:
@@ -126,20 +130,35 @@ class TokenStore:
     @cached_property
     def source_names(self) -> list[str]:
         """The sources there are, sorted."""
-        return sorted({str(one) for table in self._tables for one in _distinct(table["source"])})
+        found = {str(name) for table in self._each_table() for name in _distinct(table["source"])}
+        return sorted(found)
 
     @cached_property
     def source(self) -> NDArray[np.int64]:
         """Each document's place in `source_names`."""
         values = pa.array(self.source_names, pa.string())
-        found = [pa.compute.index_in(table["source"], values).to_numpy() for table in self._tables]
-        return np.concatenate([np.empty(0, np.int64), *found]).astype(np.int64)
+        found = [
+            pa.compute.index_in(table["source"], values).to_numpy().astype(np.int64)
+            for table in self._each_table()
+        ]
+        return np.concatenate([np.empty(0, np.int64), *found])
 
     def tokens(self, document: int) -> NDArray[Any]:
         """The ids of a document: a view of the file."""
-        shard = int(np.searchsorted(self._begins, document, side="right")) - 1
-        first = int(self._first[document])
-        return self._maps[shard][first : first + int(self.lengths[document])]
+        shard, row = self._place(document)
+        mapped = self._mapped(shard)
+        first = int(mapped.first[row])
+        return mapped.tokens[first : first + int(mapped.length[row])]
+
+    def lengths_of(self, documents: ArrayLike) -> NDArray[np.int64]:
+        """`lengths` of some documents, without reading those of all."""
+        wanted = np.asarray(documents, np.int64)
+        shard = np.searchsorted(self._begins, wanted, side="right") - 1
+        found = np.empty(len(wanted), np.int64)
+        for at in np.unique(shard).tolist():
+            own = shard == at
+            found[own] = self._mapped(at).length[wanted[own] - self._begins[at]]
+        return found
 
     def names(self, documents: ArrayLike, column: str = "key") -> list[str]:
         """The keys of some documents, or their "source" or "meta"."""
@@ -149,26 +168,35 @@ class TokenStore:
         for at in np.unique(shard).tolist():
             own = np.flatnonzero(shard == at)
             rows = pa.array(wanted[own] - self._begins[at])
-            found[own] = self._tables[at][column].take(rows).to_pylist()
+            found[own] = self._mapped(at).table[column].take(rows).to_pylist()
         return list(map(str, found.tolist()))
 
-    @cached_property
-    def _tables(self) -> list[pa.Table]:
-        """The indexes of the shards, mapped."""
-        return [
-            pa.ipc.open_file(pa.memory_map(str(self._path(shard, DOCUMENTS)))).read_all()
-            for shard in self.shards
-        ]
+    def release(self) -> None:
+        """Let go of the files that are mapped: what was looked at counts as memory until then."""
+        self._open.clear()
+
+    def _place(self, document: int) -> tuple[int, int]:
+        shard = int(np.searchsorted(self._begins, document, side="right")) - 1
+        return shard, document - int(self._begins[shard])
 
     @cached_property
-    def _maps(self) -> list[NDArray[Any]]:
-        dtype = self.settings.stored
-        return [
-            np.asarray(np.memmap(self._path(shard, TOKENS), dtype, "r"))
-            if shard["tokens"]  # an empty file cannot be mapped
-            else np.empty(0, dtype)
-            for shard in self.shards
-        ]
+    def _open(self) -> dict[int, _Mapped]:
+        return {}
+
+    def _mapped(self, shard: int) -> _Mapped:
+        if shard not in self._open:
+            path = self.folder / str(self.shards[shard]["name"])
+            table = _index(path)
+            dtype = self.settings.stored
+            self._open[shard] = _Mapped(
+                table=table,
+                first=table["first"].to_numpy(),
+                length=table["length"].to_numpy(),
+                tokens=np.asarray(np.memmap(path / TOKENS, dtype, "r"))
+                if self.shards[shard]["tokens"]  # an empty file cannot be mapped
+                else np.empty(0, dtype),
+            )
+        return self._open[shard]
 
     @cached_property
     def _begins(self) -> NDArray[np.int64]:
@@ -176,16 +204,32 @@ class TokenStore:
         counts = np.array([shard["documents"] for shard in self.shards], np.int64)
         return np.cumsum(counts) - counts
 
-    @cached_property
-    def _first(self) -> NDArray[np.int64]:
-        return self._column("first", np.int64)
+    def _each_table(self) -> Iterator[pa.Table]:
+        """The indexes of the shards, each mapped while it is looked at."""
+        for shard in self.shards:
+            yield _index(self.folder / str(shard["name"]))
 
     def _column(self, name: str, dtype: type[Any]) -> NDArray[Any]:
-        found = [table[name].to_numpy() for table in self._tables]
-        return np.concatenate([np.empty(0, dtype), *found])
+        found = np.empty(sum(shard["documents"] for shard in self.shards), dtype)
+        begin = 0
+        for table in self._each_table():
+            found[begin : begin + table.num_rows] = table[name].to_numpy()
+            begin += table.num_rows
+        return found
 
-    def _path(self, shard: dict[str, Any], file: str) -> Path:
-        return self.folder / str(shard["name"]) / file
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Mapped:
+    """The files of one shard."""
+
+    table: pa.Table
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    tokens: NDArray[Any]
+
+
+def _index(shard: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(shard / DOCUMENTS))).read_all()
 
 
 def _distinct(column: Any) -> list[Any]:

@@ -12,6 +12,7 @@ cannot be encoded comes as a stretch with a `problem`, its text's last.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -129,7 +130,8 @@ def _answers(
     under_way: deque[tuple[list[_Part], Future[list[_Answer]]]] = deque()
     try:
         for parts, strings in tasks:
-            under_way.append((parts, pool.submit(_work, strings)))
+            with _interrupts_held():
+                under_way.append((parts, pool.submit(_work, strings)))
             if len(under_way) >= AHEAD * workers:
                 yield from _oldest(under_way)
         while under_way:
@@ -141,6 +143,16 @@ def _answers(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits: a process that starts in here never hears of it, not even while it imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _oldest(
@@ -155,7 +167,6 @@ _encoder: Encoder | None = None  # of a worker process
 
 def _begin(tokenizer: Tokenizer) -> None:
     global _encoder
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     single_threaded()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _encoder = Encoder(tokenizer)
