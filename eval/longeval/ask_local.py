@@ -151,6 +151,21 @@ class LocalModel:
                 is_cut=not ended,
             )
 
+    def _halved(
+        self, batch: Batch, prompts: Sequence[Prompt], encoded: Sequence[Ids]
+    ) -> Iterator[Reply]:
+        """The same with half as many at a time, until there is one that does not fit."""
+        rows = batch.rows
+        if len(rows) == 1:
+            raise UserError(
+                f"got a prompt of {len(encoded[rows[0]]):,} tokens, for which there is not enough "
+                "memory; allowed: what fits the device; fix: shorter prompts, a smaller --dtype, "
+                "or a larger device; the answers so far are kept"
+            )
+        for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+            shared = batch.shared if len(part) > 1 else 0
+            yield from self._answer(Batch(part, shared), prompts, encoded)
+
     def _generate(self, rows: Sequence[Ids], shared: int, limits: Sequence[int]) -> list[list[int]]:
         """The new tokens of each row, the one that ends it included."""
         if len(rows) == 1:
