@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from longdata import cli_inspect
 from longdata.commands import INTERRUPTED, OK, SKIPPED, command_line, examples, fail, run
 
 _STEP = 10_000_000  # tokens
@@ -160,6 +161,11 @@ def prepare(
         for line in lines_of(made.path, made.facts):
             typer.echo(line)
     raise typer.Exit(SKIPPED if left_out or is_short(made.facts) else OK)
+
+
+app.command(short_help=cli_inspect.SHORT_HELP, epilog=examples(*cli_inspect.EXAMPLES))(
+    cli_inspect.inspect
+)
 
 
 def _available_cpus() -> int:
