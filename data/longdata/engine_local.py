@@ -58,7 +58,7 @@ def run_ranks(
         elif isinstance(event, Failed):
             if isinstance(event.error, UserError):
                 raise event.error
-            raise tasks.bug(event.task, event.trace or str(event.error))
+            raise tasks.bug(event.task, event.trace)
         elif isinstance(event, Died):
             error = _died(tasks, event)
             tasks.report(event.task, error)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longdata.atomic import cannot_write, write_file
-from longdata.errors import UserError
+from longdata.errors import SourceError, UserError
 
 if TYPE_CHECKING:
     from longdata.engines import Stage
@@ -64,7 +64,7 @@ class Tasks:
                 if self.after is not None:
                     self.after.must_be_complete()
                 self._log(rank, f"begun by process {os.getpid()} of {socket.gethostname()}")
-                self.stage.work(rank)
+                self._work(rank)
                 self._log(rank, f"done in {time.monotonic() - started:.1f} s")
                 write_file(mark, b"")
         except Exception as error:
@@ -100,6 +100,12 @@ class Tasks:
     def bug(self, rank: int, trace: str) -> TaskBug:
         """A task's traceback, to be raised."""
         return TaskBug(f"task {rank} of the stage {self.stage.name} failed:\n{trace}")
+
+    def _work(self, rank: int) -> None:
+        try:
+            self.stage.work(rank)
+        except SourceError as error:
+            raise AssertionError("a task counts what it cannot use, and goes on") from error
 
     def _failure(self, rank: int) -> Path:
         return self.folder / "failures" / f"{rank:05d}.json"
