@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longdata.atomic import write_file
+from longdata.atomic import writing
 from longdata.sources import Skip, Source, discover
 from longdata.tokenizers import Tokenizer
 from longqa.accounting import ReadDocument, account
@@ -109,10 +109,10 @@ def build(order: Order, progress: Progress) -> Built:
                 short=mixed.facts if mixed else None,
                 begun=timing,
             )
-            write_file(stage / FILE_NAME, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+            _write_facts(stage / FILE_NAME, facts)
             write_card(stage, facts, files, statistics)
             progress.phase("writing the report")
-            write_report(stage, facts)
+            write_report(stage, facts, statistics)
         folder.keep_units(harvest.units)
         return Built(
             folder=order.out,
@@ -147,6 +147,14 @@ def sources_of(order: Order, progress: Progress) -> tuple[list[Source], list[Ski
             skips.append(told(item, order, progress))
     sources.sort(key=lambda source: (public_name(source.name), source.sha256))
     return sources, skips
+
+
+def _write_facts(path: Path, facts: BuildFacts) -> None:
+    """Piece by piece: the text is many times as large as what it says of a document."""
+    with writing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        for piece in json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(facts):
+            file.write(piece)
+        file.write("\n")
 
 
 def _of_their_pairs(

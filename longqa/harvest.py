@@ -7,9 +7,10 @@ harvest.repeated      near-duplicates that were left out
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from longdata.sources import Skip, Source
@@ -19,6 +20,7 @@ from longqa.accounting import ReadDocument
 from longqa.folder import Folder
 from longqa.order import Order
 from longqa.progress import Progress
+from longqa.sketches import Sketches
 from longqa.source_work import SourceWork
 from longqa.work import Unit, read_unit, unit_name, work_on
 
@@ -67,7 +69,11 @@ def offline(
         for document in unit.documents
     ]
     kept, repeated = without_repeated(
-        read, [(d.source, d.said.title, d.said.sketch) for d in read], progress
+        read,
+        folder.units,
+        progress,
+        name=lambda d: (d.source, d.said.title),
+        sketch=lambda d: d.said.sketch(),
     )
     return Harvest(
         documents=kept,
@@ -81,22 +87,25 @@ def offline(
 
 def without_repeated(
     documents: Sequence[Item],
-    known_by: Sequence[tuple[str, str, near_duplicates.Hashes]],
+    folder: Path,
     progress: Progress,
+    *,
+    name: Callable[[Item], tuple[str, str]],
+    sketch: Callable[[Item], near_duplicates.Hashes],
 ) -> tuple[list[Item], list[Skip]]:
     """The documents that stay, and one line for each that says what another says already.
 
-    `known_by` are their source, title and sketch.
+    `name` gives a document's source and title, `sketch` is called once for each. In `folder` lies
+    what does not stay in memory.
     """
-    same = near_duplicates.find([sketch for _, _, sketch in known_by])
-    skips = [
-        Skip(
-            known_by[index][0],
-            duplicate.reason,
-            f"“{known_by[index][1]}” repeats {known_by[duplicate.of][0]}",
-        )
-        for index, duplicate in same.items()
-    ]
-    for skip in skips:
-        progress.left_out(skip)
+    with Sketches(folder) as sketches:
+        for document in documents:
+            sketches.append(sketch(document))
+        same = near_duplicates.find(sketches)
+    skips = []
+    for index, duplicate in same.items():
+        source, title = name(documents[index])
+        other, _ = name(documents[duplicate.of])
+        skips.append(Skip(source, duplicate.reason, f"“{title}” repeats {other}"))
+        progress.left_out(skips[-1])
     return [d for index, d in enumerate(documents) if index not in same], skips

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -47,6 +46,7 @@ _WORD_OR_CHARACTER = re.compile(rf"[{_NO_SPACES}]|[^\W{_NO_SPACES}]+")
 _SPACE = re.compile(r"\s")
 _CHUNK = 1 << 20  # characters
 _LONGEST_WORD = 1 << 16  # what has no white space for longer may be cut anywhere
+_PARTS = 16  # in which all hashes are looked at, one after the other
 _FACTOR = 0x9E3779B97F4A7C15  # odd: multiplication by it loses no bits
 
 
@@ -90,52 +90,71 @@ def covered(a: Hashes, b: Hashes) -> tuple[float, float]:
 
 
 def find(sketches: Sequence[Hashes]) -> dict[int, Duplicate]:
-    """Which documents to drop, by index, given in the order in which they are preferred."""
+    """Which documents to drop, by index, given in the order in which they are preferred.
+
+    Sketches are asked for one at a time, several times each, and not held.
+    """
     several = _shared(sketches)
-    rare = [s[np.isin(s, several, assume_unique=True)].tolist() for s in sketches]
-    dropped: dict[int, Duplicate] = {}
-    kept = _Index()
+    holders = np.zeros(len(several), np.int64)  # documents that have the hash
+    densities = np.empty(len(sketches))
     for index, own in enumerate(sketches):
-        match = next(
-            (
-                other
-                for other in kept.candidates(rare[index])
-                if min(covered(own, sketches[other])) >= COVERED
-            ),
-            None,
-        )
-        if match is None:
-            kept.add(index, rare[index])
+        holders[_places(own, several)] += 1
+        densities[index] = _density(own)
+    dropped: dict[int, Duplicate] = {}
+    kept = _Index(holders)
+    for index, own in enumerate(sketches):
+        places = _places(own, several)
+        for other in kept.candidates(places):
+            if min(covered(own, sketches[other])) >= COVERED:
+                dropped[index] = Duplicate(other, "near-duplicate")
+                break
         else:
-            dropped[index] = Duplicate(match, "near-duplicate")
-    whole = _Index()
-    stays = [index for index in range(len(sketches)) if index not in dropped]
-    for index in sorted(stays, key=lambda i: (_density(sketches[i]), i)):  # the longest first
-        for other in whole.candidates(rare[index]):
-            if covered(sketches[index], sketches[other])[0] >= COVERED:
+            kept.add(index, places)
+    whole = _Index(holders)
+    for index in np.argsort(densities, kind="stable").tolist():  # the longest first
+        if index in dropped:
+            continue
+        own = sketches[index]
+        places = _places(own, several)
+        for other in whole.candidates(places):
+            if covered(own, sketches[other])[0] >= COVERED:
                 dropped[index] = Duplicate(other, "part of another document")
                 break
         else:
-            whole.add(index, rare[index])
+            whole.add(index, places)
     return {index: _survivor(dropped, index) for index in sorted(dropped)}
 
 
 class _Index:
-    """Kept documents by hash."""
+    """Kept documents by the place of a hash among those that several documents have."""
 
-    def __init__(self) -> None:
-        self._by_hash: dict[int, list[int]] = {}
+    def __init__(self, holders: NDArray[np.int64]) -> None:
+        self._room = np.minimum(holders, _COMMON)
+        self._first = np.cumsum(self._room) - self._room
+        self._filled = np.zeros_like(self._room)
+        self._slots = np.empty(int(self._room.sum()), np.int32)
 
-    def add(self, document: int, hashes: Sequence[int]) -> None:
-        for value in hashes:
-            documents = self._by_hash.setdefault(value, [])
-            if len(documents) < _COMMON:
-                documents.append(document)
+    def add(self, document: int, places: NDArray[np.int64]) -> None:
+        """Keep a document under its hashes, where these are not boilerplate by now."""
+        free = places[self._filled[places] < self._room[places]]
+        self._slots[self._first[free] + self._filled[free]] = document
+        self._filled[free] += 1
 
-    def candidates(self, hashes: Sequence[int]) -> list[int]:
+    def candidates(self, places: NDArray[np.int64]) -> list[int]:
         """Documents that share a hash, those that share most first."""
-        shared = Counter(d for value in hashes for d in self._by_hash.get(value, ()))
-        return sorted(shared, key=lambda document: (-shared[document], document))
+        filled = self._filled[places]
+        begins = np.repeat(self._first[places] - np.cumsum(filled) + filled, filled)
+        found, shared = np.unique(self._slots[begins + np.arange(len(begins))], return_counts=True)
+        return [int(document) for document in found[np.lexsort((found, -shared))]]
+
+
+def _places(sketch: Hashes, several: Hashes) -> NDArray[np.int64]:
+    """Where those of its hashes stand that several documents have."""
+    places = np.searchsorted(several, sketch)
+    inside = places < len(several)
+    places, sketch = places[inside], sketch[inside]
+    found: NDArray[np.int64] = places[several[places] == sketch]
+    return found
 
 
 def _chunks(text: str) -> Iterator[str]:
@@ -191,10 +210,14 @@ def _shared(sketches: Sequence[Hashes]) -> Hashes:
     """The hashes that more than one document has; the index needs no other."""
     if not sketches:
         return np.empty(0, np.uint64)
-    values = np.concatenate(list(sketches))
-    values.sort()  # in place: of many documents this is the largest thing in memory
-    repeated: Hashes = np.unique(values[1:][values[1:] == values[:-1]])
-    return repeated
+    parts = []
+    for part in range(_PARTS):  # all hashes at once would be the largest thing in memory
+        values = np.concatenate([s[s % np.uint64(_PARTS) == part] for s in sketches])
+        values.sort()
+        parts.append(np.unique(values[1:][values[1:] == values[:-1]]))
+    several = np.concatenate(parts)
+    several.sort()
+    return several
 
 
 def _density(hashes: Hashes) -> float:

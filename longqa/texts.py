@@ -19,7 +19,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from longdata.atomic import disk_errors, writing
@@ -36,6 +35,7 @@ from longqa.work import (
     load_tokenizer,
     must_be_unchanged,
     public_problem,
+    read_sketch,
     source_facts,
 )
 
@@ -47,8 +47,8 @@ _SCHEMA = pa.schema(
         ("language", pa.string()),  # that of the source, else a guess from the text
         ("tokens", pa.int64()),
         ("counted_by", pa.string()),
-        ("sketch", pa.binary()),
-        ("parts", pa.large_string()),  # JSON; what follows is read by `load` alone
+        ("sketch", pa.binary()),  # what follows is read when it is asked for
+        ("parts", pa.large_string()),  # JSON
         ("text", pa.large_string()),
     ]
 )
@@ -61,16 +61,25 @@ class KeptText:
 
     path: Path
     batch: int
-    facts: Mapping[str, Any]  # Document's fields but text and parts
+    facts_json: str  # a tenth of what they are as objects, and there may be many documents
     language: str | None
     tokens: int
     counted_by: str
-    sketch: near_duplicates.Hashes  # empty once repeated texts were found
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Document's fields but text and parts."""
+        found: dict[str, Any] = json.loads(self.facts_json)
+        return found
 
     @property
     def id(self) -> str:
         """The document's."""
         return str(self.facts["id"])
+
+    def sketch(self) -> near_duplicates.Hashes:
+        """Read from the disk at each call. UserError: as `load`."""
+        return read_sketch(self.path, self.batch)
 
     def load(self) -> Document:
         """The whole document. UserError: its file was damaged; it is removed."""
@@ -140,22 +149,22 @@ def read_on(
 
 def read_texts(path: Path) -> Texts | None:
     """What a file holds; None when it is not there or damaged."""
-    wanted = list(range(_SCHEMA.names.index("parts")))
+    wanted = list(range(_SCHEMA.names.index("sketch")))
     if not path.exists():
         return None
     try:
         reader = pa.ipc.open_file(
             pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
         )
-        entries = [
-            (i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)
-        ]
-        return Texts(
-            documents=[_kept(path, i, entry) for i, entry in entries if entry["problem"] is None],
-            problems=[
-                Skip(**entry["problem"]) for _, entry in entries if entry["problem"] is not None
-            ],
-        )
+        documents: list[KeptText] = []
+        problems: list[Skip] = []
+        for number in range(reader.num_record_batches):
+            entry = reader.get_batch(number).to_pylist()[0]
+            if entry["problem"] is None:
+                documents.append(_kept(path, number, entry))
+            else:
+                problems.append(Skip(**entry["problem"]))
+        return Texts(documents=documents, problems=problems)
     except (pa.ArrowException, OSError, IndexError, KeyError, ValueError):
         path.unlink(missing_ok=True)
         return None
@@ -203,11 +212,10 @@ def _kept(path: Path, batch: int, entry: dict[str, Any]) -> KeptText:
     return KeptText(
         path=path,
         batch=batch,
-        facts=json.loads(entry["facts"]),
+        facts_json=entry["facts"],
         language=entry["language"],
         tokens=entry["tokens"],
         counted_by=entry["counted_by"],
-        sketch=np.frombuffer(entry["sketch"], "<u8").astype(np.uint64),
     )
 
 

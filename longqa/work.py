@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ import pyarrow as pa
 
 from longdata.atomic import disk_errors, writing
 from longdata.documents import Document
-from longdata.errors import SourceError
+from longdata.errors import SourceError, UserError
 from longdata.readers import read_source
 from longdata.sources import Skip, Source, sha256_of
 from longqa import near_duplicates
@@ -61,7 +62,8 @@ GENERATORS: dict[str, Callable[[], Ask]] = {"extractive": _extractive}
 class WorkedDocument:
     """What a unit says of one document; its rows stay on disk until `rows_of` reads them."""
 
-    unit: Path
+    units: Path
+    file: str  # in that folder; a path for each document would be a third of what is held
     batch: int
     id: str
     title: str
@@ -75,12 +77,47 @@ class WorkedDocument:
     tokens: int
     counted_by: str
     num_examples: int
-    requested: Mapping[str, int]
-    missing: Mapping[tuple[str, str], int]
-    rejected: Mapping[tuple[str, str], int]
-    dropped: Mapping[str, int]  # parts of the text the reader left out, by reason
-    sketch: near_duplicates.Hashes
-    overlap: Tally | None  # with evaluation sets; None where none were named
+    accounts: str  # JSON: small, of what may be many documents
+
+    @property
+    def unit(self) -> Path:
+        """Where its rows are."""
+        return self.units / self.file
+
+    @property
+    def requested(self) -> Mapping[str, int]:
+        """Questions by kind."""
+        counts: dict[str, int] = self._account("requested")
+        return counts
+
+    @property
+    def missing(self) -> Mapping[tuple[str, str], int]:
+        """Questions by kind and why they are not there."""
+        return {(kind, reason): count for kind, reason, count in self._account("missing")}
+
+    @property
+    def rejected(self) -> Mapping[tuple[str, str], int]:
+        """Answers by kind and why they were not kept."""
+        return {(kind, reason): count for kind, reason, count in self._account("rejected")}
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Parts of the text the reader left out, by reason."""
+        counts: dict[str, int] = self._account("dropped")
+        return counts
+
+    @property
+    def overlap(self) -> Tally | None:
+        """With evaluation sets; None where none were named."""
+        tally: Tally | None = self._account("overlap")
+        return tally
+
+    def sketch(self) -> near_duplicates.Hashes:
+        """Read from the disk at each call. UserError: the unit was damaged."""
+        return read_sketch(self.unit, self.batch)
+
+    def _account(self, name: str) -> Any:
+        return json.loads(self.accounts)[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,20 +183,52 @@ def read_unit(path: Path) -> Unit | None:
     try:
         reader = pa.ipc.open_file(
             pa.memory_map(str(path)),
-            options=pa.ipc.IpcReadOptions(included_fields=list(range(_UNIT.names.index("rows")))),
+            options=pa.ipc.IpcReadOptions(included_fields=list(range(_UNIT.names.index("sketch")))),
         )
-        entries = [
-            (i, reader.get_batch(i).to_pylist()[0]) for i in range(reader.num_record_batches)
-        ]
+        documents: list[WorkedDocument] = []
+        problems: list[Skip] = []
+        for number in range(reader.num_record_batches):
+            entry = reader.get_batch(number).to_pylist()[0]
+            problem = entry.pop("problem")
+            if entry["id"] is not None:
+                entry |= {"units": path.parent, "file": path.name, "batch": number}
+                documents.append(WorkedDocument(**_shared(entry)))
+            else:
+                problems.append(Skip(**problem))
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, IndexError):
         path.unlink(missing_ok=True)
         return None
-    return Unit(
-        documents=[_worked(path, i, entry) for i, entry in entries if entry["id"] is not None],
-        problems=[Skip(**entry["problem"]) for _, entry in entries if entry["id"] is None],
-    )
+    return Unit(documents=documents, problems=problems)
+
+
+def _shared(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry; what many documents have in common is one string for all of them."""
+    for name in ("license", "language", "kind", "counted_by"):
+        if entry[name] is not None:
+            entry[name] = sys.intern(entry[name])
+    return entry
+
+
+def read_sketch(path: Path, batch: int) -> near_duplicates.Hashes:
+    """The sketch of one document in a file of units or texts. UserError: it is damaged."""
+    try:
+        stored = _sketches_in(path).get_batch(batch).column("sketch")[0].as_py()
+    except (pa.ArrowException, OSError, IndexError, KeyError) as error:
+        path.unlink(missing_ok=True)
+        raise UserError(
+            f"got {path.name}, which was damaged on the disk; allowed: files as they were "
+            "written; fix: run the same command again, the source is read anew"
+        ) from error
+    return np.frombuffer(stored, "<u8").astype(np.uint64)
+
+
+@lru_cache(maxsize=16)
+def _sketches_in(path: Path) -> Any:
+    file = pa.OSFile(str(path))  # not mapped: what is mapped is resident
+    column = pa.ipc.open_file(file).schema.get_field_index("sketch")
+    return pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[column]))
 
 
 def rows_of(document: WorkedDocument) -> Iterator[dict[str, Any]]:
@@ -238,8 +307,8 @@ _UNIT = pa.schema(
         ("counted_by", pa.string()),
         ("num_examples", pa.int64()),
         ("accounts", pa.string()),  # JSON
-        ("sketch", pa.binary()),
-        ("rows", pa.list_(_ROW)),  # what follows is read only when the rows are wanted
+        ("sketch", pa.binary()),  # what follows is read when it is asked for
+        ("rows", pa.list_(_ROW)),
         ("contexts", pa.list_(pa.large_string())),
     ]
 )
@@ -289,22 +358,6 @@ def public_problem(problem: Skip, source: Source) -> dict[str, str]:
 
 def _batch(entry: Mapping[str, Any]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([entry], schema=_UNIT)
-
-
-def _worked(path: Path, batch: int, entry: dict[str, Any]) -> WorkedDocument:
-    del entry["problem"]
-    accounts = json.loads(entry.pop("accounts"))
-    return WorkedDocument(
-        unit=path,
-        batch=batch,
-        requested=accounts["requested"],
-        missing={(kind, reason): count for kind, reason, count in accounts["missing"]},
-        rejected={(kind, reason): count for kind, reason, count in accounts["rejected"]},
-        dropped=accounts["dropped"],
-        overlap=accounts["overlap"],
-        sketch=np.frombuffer(entry.pop("sketch"), "<u8").astype(np.uint64),
-        **entry,
-    )
 
 
 @lru_cache(maxsize=64)

@@ -288,7 +288,7 @@ class TestInOneProcess:
             build_in(tmp_path / "out", tmp_path / "books")
         assert not (tmp_path / "out" / "data").exists()
 
-    @pytest.mark.parametrize("where", ["write_card", "write_report", "write_file"])
+    @pytest.mark.parametrize("where", ["write_card", "write_report", "_write_facts"])
     def test_a_disk_that_is_full_at_the_end_leaves_what_was_there(
         self, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

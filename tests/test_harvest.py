@@ -81,16 +81,27 @@ def test_what_repeats_another_is_left_out_and_told(tmp_path: Path) -> None:
     assert len(harvest.units) == 3
 
 
-def test_of_things_known_by_a_sketch_the_first_stays() -> None:
+def test_of_things_known_by_a_sketch_the_first_stays(tmp_path: Path) -> None:
     texts = [book(1), book(2), book(1) + " The end.", book(1).replace("Alice", "Alicia", 2)]
-    known = [
-        (f"{name}.txt", f"Title {name}", near_duplicates.sketch(text))
-        for name, text in zip("abcd", texts, strict=True)
-    ]
-    kept, skips = without_repeated(list("abcd"), known, Progress())
-    assert kept == ["a", "b"]
-    assert skips == [
-        Skip("c.txt", "near-duplicate", "“Title c” repeats a.txt"),
-        Skip("d.txt", "near-duplicate", "“Title d” repeats a.txt"),
-    ]
-    assert without_repeated([], [], Progress()) == ([], [])
+    sketch_of = {
+        name: near_duplicates.sketch(text) for name, text in zip("abcd", texts, strict=True)
+    }
+
+    def stay(names: str) -> tuple[list[str], list[Skip]]:
+        return without_repeated(
+            list(names),
+            tmp_path,
+            Progress(),
+            name=lambda name: (f"{name}.txt", f"Title {name}"),
+            sketch=sketch_of.__getitem__,
+        )
+
+    assert stay("abcd") == (
+        ["a", "b"],
+        [
+            Skip("c.txt", "near-duplicate", "“Title c” repeats a.txt"),
+            Skip("d.txt", "near-duplicate", "“Title d” repeats a.txt"),
+        ],
+    )
+    assert stay("") == ([], [])
+    assert not list(tmp_path.iterdir())

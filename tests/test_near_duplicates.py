@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +171,50 @@ def test_whatever_is_dropped_repeats_something_that_stays(seeds: list[int], turn
     for i in staying:
         for j in staying:
             assert i == j or min(covered(sketches[i], sketches[j])) < COVERED
+
+
+def simply(sketches: Sequence[near_duplicates.Hashes]) -> dict[int, Duplicate]:
+    """`find` with the candidates in a dictionary: every kept document under each of its hashes."""
+
+    def first_that(covers: Callable[[int, int], bool], index: int, kept: list[int]) -> int | None:
+        sharing = Counter({other: shared(index, other) for other in kept if shared(index, other)})
+        ranked = sorted(sharing, key=lambda other: (-sharing[other], other))
+        return next((other for other in ranked if covers(index, other)), None)
+
+    def shared(a: int, b: int) -> int:
+        return len(np.intersect1d(sketches[a], sketches[b]))
+
+    def covered(a: int, b: int) -> tuple[float, float]:
+        return near_duplicates.covered(sketches[a], sketches[b])
+
+    dropped: dict[int, Duplicate] = {}
+    kept: list[int] = []
+    for index in range(len(sketches)):
+        match = first_that(lambda a, b: min(covered(a, b)) >= COVERED, index, kept)
+        if match is None:
+            kept.append(index)
+        else:
+            dropped[index] = Duplicate(match, "near-duplicate")
+    whole: list[int] = []
+    for index in sorted(kept, key=lambda i: (near_duplicates._density(sketches[i]), i)):
+        match = first_that(lambda a, b: covered(a, b)[0] >= COVERED, index, whole)
+        if match is None:
+            whole.append(index)
+        else:
+            dropped[index] = Duplicate(match, "part of another document")
+    return {index: near_duplicates._survivor(dropped, index) for index in sorted(dropped)}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 300), st.integers(9, 300)), max_size=14)
+)
+def test_the_same_is_found_as_by_the_simple_way(parts: list[tuple[int, int, int]]) -> None:
+    streams = [np.random.default_rng(seed).integers(0, 2**64, 600, np.uint64) for seed in range(7)]
+    sketches = [
+        near_duplicates._smallest(streams[seed][start : start + length])
+        for seed, start, length in parts
+    ]
+    assert find(sketches) == simply(sketches)
 
 
 def test_one_book_as_text_and_as_epub_is_one_book(shared_data: Path) -> None:

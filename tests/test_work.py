@@ -69,7 +69,7 @@ def test_the_sketch_of_a_unit_is_that_of_its_text(tmp_path: Path) -> None:
     for path in paths:
         unit = read_unit(work_on(source_of(path), RECIPE, units=tmp_path))
         assert unit is not None
-        sketches.append(unit.documents[0].sketch)
+        sketches.append(unit.documents[0].sketch())
     assert sketches[0].dtype == np.uint64
     assert list(near_duplicates.find(sketches)) == [1]
 

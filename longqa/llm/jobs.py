@@ -8,10 +8,8 @@ reading.repeated            what says the same as another one: left out before a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
 
 from longdata.documents import Document
 from longdata.sources import Skip, Source
@@ -29,7 +27,7 @@ from longqa.work import document_unit_name
 PROMPT_ROOM = 1200  # tokens around a context: what is asked, and the questions asked before
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One document to ask about, or two papers to compare; nothing is loaded yet."""
 
@@ -97,10 +95,13 @@ def read_all(
     work.do(sources)
     read = [(name, text) for name, made in work.of(sources) for text in made.documents]
     kept, repeated = without_repeated(
-        read, [(name, str(text.facts["title"]), text.sketch) for name, text in read], progress
+        read,
+        folder.units,
+        progress,
+        name=lambda item: (item[0], str(item[1].facts["title"])),
+        sketch=lambda item: item[1].sketch(),
     )
-    without = np.empty(0, np.uint64)  # sketches have done their work, and are most of the facts
-    jobs = [Job(source=name, texts=(replace(text, sketch=without),)) for name, text in kept]
+    jobs = [Job(source=name, texts=(text,)) for name, text in kept]
     compared = list(_pairs(order, jobs))
     return Reading(
         jobs=jobs + compared,

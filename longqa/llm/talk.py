@@ -18,7 +18,6 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +60,15 @@ def with_model(
     reading = read_all(order, folder, sources, tokenizer, progress)
     talk = _Talk(order, folder, tokenizer, progress)
     talk.do(reading.jobs)
+    documents, groups = talk.documents(reading.jobs)
     return Harvest(
-        documents=talk.documents(reading.jobs),
+        documents=documents,
         skips=[*reading.skips, *talk.skips],
         repeated=reading.repeated,
         units=reading.files | talk.finished,
         num_read=reading.num_read,
         num_worked=reading.num_worked,
-        groups={**reading.groups, **talk.groups(reading.jobs)},
+        groups={**reading.groups, **groups},
         stopped=talk.stopped,
         notes=talk.notes,
     )
@@ -94,7 +94,7 @@ class _Talk:
     ) -> None:
         self._order, self._folder = order, folder
         self._tokenizer, self._progress = tokenizer, progress
-        self._paths: dict[str, Path] = {}  # by job id
+        self._units: dict[str, str] = {}  # file names, by job id
         self._crashes: dict[str, str] = {}
         self._num_partial = 0
         self.finished: set[str] = set()
@@ -124,36 +124,23 @@ class _Talk:
                 self._progress.end()
         if self._crashes:
             raise Crash(self._crashes)
-        self._forget_others(jobs)
 
-    def _forget_others(self, jobs: Sequence[Job]) -> None:
-        """The account of rejects is that of this dataset's documents; the answers stay."""
-        if self._folder.ledger.exists():
-            ids = {document.said.id for document in self.documents(jobs)}
-            with Ledger.open(self._folder.ledger) as ledger:
-                ledger.keep_decisions(ids)
-
-    def documents(self, jobs: Sequence[Job]) -> list[ReadDocument]:
-        """What came of the jobs, in their order."""
-        found = []
+    def documents(self, jobs: Sequence[Job]) -> tuple[list[ReadDocument], dict[str, str]]:
+        """What came of the jobs, in their order, and the group of each joined document: that of
+        its parts. The account of rejects becomes that of these documents; the answers stay."""
+        found: list[ReadDocument] = []
+        groups: dict[str, str] = {}
         for job in jobs:
-            unit = read_unit(self._paths[job.id]) if job.id in self._paths else None
+            name = self._units.get(job.id)
+            unit = read_unit(self._folder.units / name) if name is not None else None
             if unit is not None:
-                # what repeats another was left out before: sketches have done their work
-                found += [
-                    ReadDocument(source=job.source, said=replace(d, sketch=d.sketch[:0].copy()))
-                    for d in unit.documents
-                ]
-        return found
-
-    def groups(self, jobs: Sequence[Job]) -> dict[str, str]:
-        """Joined documents belong to the group of their parts."""
-        return {
-            document.said.id: job.id
-            for job in jobs
-            if len(job.texts) > 1
-            for document in self.documents([job])
-        }
+                found += [ReadDocument(source=job.source, said=said) for said in unit.documents]
+                if len(job.texts) > 1:
+                    groups.update({said.id: job.id for said in unit.documents})
+        if self._folder.ledger.exists():
+            with Ledger.open(self._folder.ledger) as ledger:
+                ledger.keep_decisions({document.said.id for document in found})
+        return found, groups
 
     async def _hold(self, jobs: Sequence[Job]) -> None:
         assert self._order.model is not None
@@ -277,11 +264,12 @@ class _Talk:
         return self._folder.units / job.unit(self._order, self._tokenizer.fingerprint)
 
     def _take(self, job: Job, path: Path) -> None:
-        self._paths[job.id] = path
-        if path.name.endswith(_PARTIAL):
+        name = path.name
+        self._units[job.id] = name
+        if name.endswith(_PARTIAL):
             self._num_partial += 1
         else:
-            self.finished.add(path.name)
+            self.finished.add(name)
 
 
 def _sentence(callers: Sequence[Caller]) -> str:
