@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -47,7 +48,10 @@ def inspect(
     ] = None,
 ) -> None:
     """Show what was packed: counts of every source, padding, documents cut, lengths, the tokenizer;
-    and one row with the documents in it, their first and last words."""
+    and one row with the documents in it, their first and last words. No server is asked, unless
+    --tokenizer names a tokenizer of the Hub that is not on this machine."""
+    if tokenizer is None:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it once, at import
     from rich.console import Console
 
     from longdata.inspecting import inspect_folder

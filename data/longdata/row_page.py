@@ -27,7 +27,7 @@ from rich.text import Text
 
 from longdata.errors import UserError
 from longdata.packed_words import Facts
-from longdata.tokenizers import Tokenizer
+from longdata.tokenizers import DEFAULT_NAME, Tokenizer
 
 ENDS = 24  # tokens at each end of a piece that are shown
 SHOWN = 24  # pieces of a row that nobody asked for
@@ -98,6 +98,7 @@ def _part(start: int, size: int, of: int) -> str:
 
 def print_row(row: Row, words: Words, console: Console, *, short: bool) -> None:
     """Print it; with `short` a row of many pieces is shortened."""
+    console.print()
     console.print(Text(row.title, style="bold"), highlight=False)
     if words.problem:
         console.print(safe(words.problem), highlight=False)
@@ -155,7 +156,7 @@ def words_of(asked: str | None, name: str, fingerprint: str) -> Words:
             )
         return Words(tokenizer=tokenizer)
     try:
-        tokenizer = Tokenizer.load(name)
+        tokenizer = Tokenizer.load(None if name == DEFAULT_NAME else name)
     except UserError:
         why = "is not here"
     else:
