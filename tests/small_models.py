@@ -55,8 +55,8 @@ def trained(recipe: Recipe, *, seed: int = 1, rows: int | None = None) -> Any:
     model = AutoModelForCausalLM.from_pretrained(recipe.model, config=config)
     if rows is not None:
         model.resize_token_embeddings(rows, mean_resizing=False)
-    model = prepare(model, recipe)
     torch.manual_seed(seed)
+    model = prepare(model, recipe)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.1 * torch.randn_like(parameter)
