@@ -64,8 +64,7 @@ FORMATS: dict[str, Format] = {
     ),
     "landmark": Format(
         tests=50,
-        lengths=(0, 100, 500, 1_000, 5_000, 8_000, 10_000, 12_000, 14_000, 18_000, 20_000, 25_000)
-        + (38_000,),
+        lengths=(0, 100, 500, 1000, 5000, 8000, 10000, 12000, 14000, 18000, 20000, 25000, 38000),
         exact=False,
         largest=LARGEST,
     ),
@@ -112,7 +111,7 @@ def grid(
     kind = _format(name)
     if not depths or not all(0 <= depth <= 1 for depth in depths):
         raise UserError(f"got depths {list(depths)}; allowed: 0 to 1; fix: for example 0,0.5,1")
-    characters = _filling(ctx, tokens)
+    characters = _filling(ctx, depths, tokens)
     cases = []
     for depth in depths:
         before = round(depth * characters)
@@ -185,21 +184,22 @@ def is_exact(ids: Sequence[int], key_ids: Sequence[int]) -> bool:
     return bool(key_ids) and list(ids[: len(key_ids)]) == list(key_ids)
 
 
-def _filling(ctx: int, tokens: Tokens) -> int:
-    """The most characters of filler with which every prompt fits: with the key at either end."""
+def _filling(ctx: int, depths: Sequence[float], tokens: Tokens) -> int:
+    """The most characters of filler with which the prompts of all depths fit."""
 
-    def fits(characters: int) -> bool:
-        halves = (0, characters // 2, characters)
-        return all(tokens(prompt_of(LARGEST, at, characters - at)) <= ctx for at in halves)
+    def fits(characters: int, at: Sequence[float]) -> bool:
+        places = (round(depth * characters) for depth in at)
+        return all(tokens(prompt_of(LARGEST, one, characters - one)) <= ctx for one in places)
 
-    if not fits(0):
+    if not fits(0, [0]):
         raise UserError(
             f"got --ctx {ctx}; allowed: {tokens(prompt_of(LARGEST, 0, 0))} or more for this "
             "model; fix: a larger --ctx"
         )
-    characters = _last(fits)
-    # Other places cut the filler elsewhere, which may take some tokens more.
-    return max(0, characters - 16)
+    characters = _last(lambda count: fits(count, depths[:1]))
+    while characters > 0 and not fits(characters, depths):  # cut elsewhere, it may take more tokens
+        characters = max(0, characters - 8)
+    return characters
 
 
 def _last(holds: Callable[[int], bool]) -> int:
