@@ -89,7 +89,7 @@ def write_model(folder: Path, *, tied: bool = False, **sizes: Any) -> Path:
 
 
 def made(folder: Path, *, tied: bool = False, **settings: Any) -> Recipe:
-    """A recipe of four steps of four rows, with its model and data beside each other in `folder`."""
+    """A recipe of four steps of four rows; its model and data are written into `folder`."""
     if not (folder / "model").exists():
         write_model(folder / "model", tied=tied)
         write_rows(folder / "packed")
