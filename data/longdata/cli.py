@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from longdata import cli_inspect
+from longdata import cli_inspect, cli_pack
 from longdata.commands import INTERRUPTED, OK, SKIPPED, command_line, examples, fail, run
 
 _STEP = 10_000_000  # tokens
@@ -163,6 +163,9 @@ def prepare(
     raise typer.Exit(SKIPPED if left_out or is_short(made.facts) else OK)
 
 
+app.command(
+    short_help=cli_pack.SHORT_HELP, epilog=examples(*cli_pack.EXAMPLES, then=cli_pack.ENDING)
+)(cli_pack.pack)
 app.command(short_help=cli_inspect.SHORT_HELP, epilog=examples(*cli_inspect.EXAMPLES))(
     cli_inspect.inspect
 )
