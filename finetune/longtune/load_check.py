@@ -159,10 +159,10 @@ def _parts(loaded: Loaded, trained: list[Group]) -> Iterator[str]:
 
 
 def _read(loaded: Loaded, text: str, *, max_tokens: int | None, device: str) -> Reading:
-    """Score the last tokens of the longest stretch that text and limit allow, in two contexts."""
+    """Score the last tokens of the longest stretch that text and limit allow, read twice."""
     ids = loaded.tokenizer(text, return_tensors="pt", verbose=False)["input_ids"]
     longest = min(loaded.ctx, ids.shape[1], max_tokens or loaded.ctx)
-    if longest < _SHORTEST:
+    if longest < min(_SHORTEST, loaded.ctx):
         raise UserError(
             f"got a text of {longest} tokens; allowed: {_SHORTEST} or more, best as many as the "
             f"context of {loaded.ctx:,}; fix: name a longer one with --text"
