@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from longdata.commands import command_line, run
+from longdata.commands import command_line, examples, run
+from longeval import cli_perplexity
 
 app = command_line(
     "longeval",
@@ -19,3 +20,8 @@ app = command_line(
 def main() -> NoReturn:
     """The entry point."""
     run(app)
+
+
+app.command(short_help=cli_perplexity.SHORT_HELP, epilog=examples(*cli_perplexity.EXAMPLES))(
+    cli_perplexity.perplexity
+)

@@ -38,12 +38,13 @@ class Scorer:
     def __init__(self, model: Any, *, bos_id: int | None) -> None:
         assert not model.training, "dropout would be on"
         core = model.get_base_model() if hasattr(model, "peft_config") else model
-        self._model = model
+        self.model = model
         self._body = core.base_model
         self._head = core.get_output_embeddings()
         self._bos_id = bos_id
         self.device = core.get_input_embeddings().weight.device
         self.vocab_size = int(core.get_input_embeddings().weight.shape[0])
+        self.most_logits = _ON_CPU if self.device.type == "cpu" else _ON_GPU
         self.head = "in parts" if self._is_plain() else "by the model"
 
     def losses(self, tokens: NDArray[Any], block: Block) -> list[Losses]:
@@ -61,7 +62,7 @@ class Scorer:
             made = [self._of(one, row, found) for row, one in enumerate(batch)]
         for one in made:
             if not np.isfinite(one).all():
-                raise _not_finite(self._model)
+                raise _not_finite(self.model)
         return made
 
     def _input(self, tokens: NDArray[Any], one: Pass) -> NDArray[np.int64]:
@@ -91,7 +92,7 @@ class Scorer:
 
     def _whole(self, ids_BT: Tensor) -> Any:
         """The same with logits made by the model's own forward."""
-        logits_BTV = self._model(input_ids=ids_BT, use_cache=False).logits
+        logits_BTV = self.model(input_ids=ids_BT, use_cache=False).logits
 
         def of(row: int, first: int, end: int) -> Losses:
             found = _losses(logits_BTV[row, first - 1 : end - 1], ids_BT[row, first:end])
@@ -103,8 +104,7 @@ class Scorer:
     def _through_head(self, hidden_ND: Tensor, targets_N: Tensor) -> Losses:
         import torch
 
-        size = _ON_CPU if hidden_ND.device.type == "cpu" else _ON_GPU
-        rows = max(16, size // self._head.weight.shape[0])
+        rows = max(16, self.most_logits // self.vocab_size)
         parts = [
             _losses(self._head(hidden_ND[at : at + rows]), targets_N[at : at + rows])
             for at in range(0, len(targets_N), rows)
@@ -121,13 +121,13 @@ class Scorer:
         generator = torch.Generator().manual_seed(0)
         ids_BT = torch.randint(0, self.vocab_size, (1, 24), generator=generator).to(self.device)
         with torch.inference_mode():
-            own = _losses(self._model(input_ids=ids_BT).logits[0, :-1], ids_BT[0, 1:]).cpu()
+            own = _losses(self.model(input_ids=ids_BT).logits[0, :-1], ids_BT[0, 1:]).cpu()
             out = self._body(input_ids=ids_BT, use_cache=False)
             if not isinstance(getattr(out, "last_hidden_state", None), torch.Tensor):
                 return False
             parts = self._through_head(out.last_hidden_state[0, :-1], ids_BT[0, 1:])
         if not torch.isfinite(own).all():
-            raise _not_finite(self._model)
+            raise _not_finite(self.model)
         return bool(np.allclose(own.numpy(), parts, rtol=0, atol=_CLOSE))
 
 

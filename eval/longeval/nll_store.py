@@ -102,6 +102,23 @@ class Store:
                 self._fill(block, compute)
             yield block
 
+    def reading(self, compute: Compute) -> Callable[[Block], Sequence[Losses]]:
+        """A function that reads a block; one that was damaged meanwhile is computed again."""
+
+        def read(block: Block) -> Sequence[Losses]:
+            found = self.read(block)
+            if found is None:
+                list(self.compute([block], compute))
+                found = self.read(block)
+            if found is None:
+                raise UserError(
+                    f"got a folder for losses that does not keep what is written ({self.folder}); "
+                    "allowed: a sound file system; fix: another --out"
+                )
+            return found
+
+        return read
+
     def _fill(self, block: Block, compute: Compute) -> None:
         if self.read(block) is None:
             self.write(block, compute(block))

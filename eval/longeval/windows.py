@@ -59,6 +59,17 @@ class Windows:
         """Tokens that a model reads for them, BOS included, when nothing is shared."""
         return int((self.end - self.start).sum()) + len(self) * self.bos
 
+    def part(self, indices: Ints) -> Windows:
+        """These windows alone."""
+        documents = None if self.document is None else self.document[indices]
+        return Windows(
+            start=self.start[indices],
+            end=self.end[indices],
+            first=self.first[indices],
+            bos=self.bos,
+            document=documents,
+        )
+
     def rows(self) -> Iterator[tuple[int, int, int]]:
         """(start, end, first) of each window."""
         return zip(self.start.tolist(), self.end.tolist(), self.first.tolist(), strict=True)
