@@ -20,8 +20,10 @@ Quote = Callable[[str], str]
 def making_lines(facts: Facts, quote: Quote = str) -> Iterator[str]:
     """Tokenizer, order, strategy and mixture in words; `quote` marks what comes from elsewhere."""
     tokenizer = facts["tokenizer"]
+    size = tokenizer.get("vocab_size")
+    entries = f", {size:,} entries" if size else ""
     yield (
-        f"tokenizer {quote(str(tokenizer['tokenizer']))}, SHA-256 of its file "
+        f"tokenizer {quote(str(tokenizer['tokenizer']))}{entries}, SHA-256 of its file "
         f"{quote(tokenizer['fingerprint'])}; {_special(tokenizer)}; padding is token "
         f"{facts['pad_id']}"
     )
