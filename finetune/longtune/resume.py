@@ -5,6 +5,7 @@
     out/metrics.jsonl, loss.png     a line and a point for each logged step
     out/checkpoints/checkpoint-100  weights, optimizer, schedule, random numbers: whole or not there
     out/model                       what came of it: an adapter or a whole model
+    out/rows                        what `longtune sft` reads, in tokens, and what it refused
 
 The same command again goes on from the last checkpoint, and does nothing when the run is done. A
 command that would give other losses is refused: a run is one recipe on one set of data.
@@ -29,6 +30,7 @@ from longtune.config import Recipe, to_dict
 
 FORMAT = "longtune run 1"
 RUN, RECIPE, CHECKPOINTS, MODEL = "run.json", "recipe.yaml", "checkpoints", "model"
+ROWS = "rows"  # what sft reads, in tokens: made before the run begins
 STATE = "trainer_state.json"  # written last by transformers
 _PART = ".part-"
 # what may change when a run goes on: it does not change a loss
@@ -57,6 +59,11 @@ class RunFolder:
         return metrics.Metrics(self.out / metrics.NAME)
 
     @property
+    def is_taken(self) -> bool:
+        """Whether the folder holds anything but the rows of a run that did not begin."""
+        return self.out.exists() and any(path.name != ROWS for path in self.out.iterdir())
+
+    @property
     def is_finished(self) -> bool:
         """Whether the last step was done and the model saved."""
         return (self.model / checkpoint_facts.NAME).is_file()
@@ -65,7 +72,7 @@ class RunFolder:
         """Raise UserError when the folder holds something else than the run of `said`."""
         if not self.out.exists():
             return
-        if not self.out.is_dir() or (any(self.out.iterdir()) and not (self.out / RUN).is_file()):
+        if not self.out.is_dir() or (self.is_taken and not (self.out / RUN).is_file()):
             raise UserError(
                 f"got --out {self.out}, which is taken; allowed: a new or empty folder, or that of "
                 "the same run; fix: choose another name, or remove it first"

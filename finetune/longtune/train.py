@@ -72,7 +72,7 @@ def run(
     args.max_steps = steps
     said = _said(recipe, data.facts, steps=steps, rows_per_step=rows_per_step)
     folder.refuse_other_run(said)
-    if not resume and folder.out.exists() and any(folder.out.iterdir()):
+    if not resume and folder.is_taken:
         raise UserError(f"got --out {folder.out}, which holds this run; fix: choose another name")
     last = None if folder.is_finished else folder.last_checkpoint()
     if folder.is_finished:
