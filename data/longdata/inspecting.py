@@ -9,6 +9,7 @@ in the place of rows.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +62,9 @@ def inspect_folder(
     place, facts = packs[chosen]
     if row is not None and not 0 <= row < facts["rows"]:
         raise UserError(_no_row(row, f"ctx-{chosen}", "row", int(facts["rows"])))
-    words = words_of(tokenizer, facts["tokenizer"]["tokenizer"], facts["tokenizer"]["fingerprint"])
+    made_with = facts["tokenizer"]
+    file = _tokenizer_file(place.parent)
+    words = words_of(tokenizer, made_with["tokenizer"], made_with["fingerprint"], file)
     _print_facts({each: found for each, (_, found) in packs.items()}, console)
     if facts["rows"]:
         print_row(read_row(place, facts, row or 0), words, console, short=row is None)
@@ -84,6 +87,15 @@ def _packs(folder: Path) -> dict[int, tuple[Path, Facts]]:
         f"got {folder}, which holds no packed rows and no token set; allowed: a folder that "
         "longdata pack or longdata prepare made; fix: check the name"
     )
+
+
+def _tokenizer_file(out: Path) -> str | None:
+    """The tokenizer's file, as long as the work of packing is there to say it."""
+    try:
+        file = json.loads((out / ".work" / "plan.json").read_bytes())["tokenizer_file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return file if isinstance(file, str) else None
 
 
 def _print_facts(packs: Mapping[int, Facts], console: Console) -> None:
@@ -158,7 +170,7 @@ def _inspect_tokens(path: Path, console: Console, row: int | None, tokenizer: st
     if not 0 <= number < found.num_documents:
         raise UserError(_no_row(number, str(path), "document", found.num_documents))
     made_with = found.facts["tokenizer"]
-    words = words_of(tokenizer, made_with["name"], made_with["sha256"])
+    words = words_of(tokenizer, made_with["name"], made_with["fingerprint"])
     for line in lines_of(found.path, found.facts):
         console.print(safe(line), highlight=False, soft_wrap=True)
     document = found.documents[number]

@@ -145,8 +145,11 @@ class Words:
         return " ".join(self.tokenizer.decode(ids).split())
 
 
-def words_of(asked: str | None, name: str, fingerprint: str) -> Words:
-    """The tokenizer asked for, or the one the tokens name. UserError: not that of the tokens."""
+def words_of(asked: str | None, name: str, fingerprint: str, file: str | None = None) -> Words:
+    """The tokenizer asked for, or the one the tokens name, or the `file` they were made with.
+
+    Raises UserError when the one asked for is not that of the tokens.
+    """
     if asked is not None:
         tokenizer = Tokenizer.load(asked)
         if tokenizer.fingerprint != fingerprint:
@@ -155,11 +158,12 @@ def words_of(asked: str | None, name: str, fingerprint: str) -> Words:
                 f"tokens, {name} ({fingerprint[:12]}); fix: name that one, or leave it out"
             )
         return Words(tokenizer=tokenizer)
-    try:
-        tokenizer = Tokenizer.load(None if name == DEFAULT_NAME else name)
-    except UserError:
-        why = "is not here"
-    else:
+    why = "is not here"
+    for each in [None if name == DEFAULT_NAME else name, *([file] if file else [])]:
+        try:
+            tokenizer = Tokenizer.load(each)
+        except UserError:
+            continue
         if tokenizer.fingerprint == fingerprint:
             return Words(tokenizer=tokenizer)
         why = "is another one here"
