@@ -113,7 +113,7 @@ def facts_of(model: Any, *, base: str, revision: str | None = None, trust: bool 
         rope=fields_of(model.config),
         ctx=rope.ctx,
         original_ctx=rope.original_ctx,
-        vocab_size=int(model.get_input_embeddings().weight.shape[0]),
+        vocab_size=_rows(model),
         tied=is_tied(model),
         origin="unknown",
         recipe=None,
@@ -191,9 +191,15 @@ def load(
             "quantization": quantization,
             "attention": built.config._attn_implementation,
             "tied": is_tied(built),
-            "vocab_size": int(built.get_input_embeddings().weight.shape[0]),
+            "vocab_size": _rows(built),
         },
     )
+
+
+def _rows(model: Any) -> int:
+    """Of the embeddings, where ZeRO-3 may hold only a part of them as well."""
+    weight = model.get_input_embeddings().weight
+    return int(getattr(weight, "ds_shape", weight.shape)[0])
 
 
 def rope_or_none(config: PretrainedConfig, original_ctx: int | None = None) -> Rope | None:
