@@ -20,6 +20,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longdata.errors import UserError
@@ -62,6 +63,10 @@ def prepare(model: Any, recipe: Recipe) -> Any:
             _untie(model)
         return model
     peft = require("peft", "finetune")
+    if recipe.adapter is not None:
+        from longtune.adapter_weights import attach, read_adapter
+
+        return _autocast(attach(model, read_adapter(Path(recipe.adapter)), trainable=True))
     copied = _copied(model, recipe)
     keeps_tie = recipe.train_embeddings and not recipe.untie_embeddings and is_tied(model)
     config = peft.LoraConfig(
@@ -77,11 +82,8 @@ def prepare(model: Any, recipe: Recipe) -> Any:
     )
     with _ties_are_known():
         adapted = peft.get_peft_model(model, config)
-    for module in adapted.modules():
-        if hasattr(module, "cast_input_dtype_enabled"):  # autocast does it, without a larger copy
-            module.cast_input_dtype_enabled = False
     _require_copies(adapted, copied, also_head=keeps_tie)
-    return adapted
+    return _autocast(adapted)
 
 
 def targets_in(model: Module, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -174,6 +176,14 @@ def _require_copies(adapted: Any, copied: set[str], *, also_head: bool) -> None:
             "embedding; allowed: untie_embeddings=true, train_embeddings=false or method=full; "
             "fix: choose one of them"
         )
+
+
+def _autocast(adapted: Any) -> Any:
+    """peft casts the inputs of adapters to float32, in a copy; autocast casts the adapters."""
+    for module in adapted.modules():
+        if hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False
+    return adapted
 
 
 def _untie(model: Any) -> None:

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from longdata.errors import UserError
 from longdata.extras import require
+from longtune.base_weights import differing, sample_of
+from longtune.checkpoint_facts import Facts, read, sizes_of
 from longtune.config import Recipe
 from longtune.groups import NAME, set_group_size
 from longtune.precision import compute_dtype
-from longtune.rope import Rope, extend_context, rope_of
+from longtune.rope import Rope, extend_context, rope_of, set_fields
 from longtune.rope_built import check_built
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ def config_of(recipe: Recipe) -> tuple[PretrainedConfig, Rope]:
             f"got {recipe.model}, a {config.model_type} with an encoder; allowed: a causal LM; "
             "fix: choose another model"
         )
+    if recipe.adapter is not None:
+        set_fields(config, _facts_of(recipe, config).rope)
     if recipe.rope != "keep":
         return config, extend_context(
             config,
@@ -137,6 +141,28 @@ def _quantization(recipe: Recipe) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, compute_dtype(recipe)),
     )
+
+
+def _facts_of(recipe: Recipe, config: PretrainedConfig) -> Facts:
+    """What is known of the adapter that is trained further: the rope it was trained with."""
+    facts = read(Path(str(recipe.adapter)))
+    if facts is None or facts.kind != "adapter":
+        raise UserError(
+            f"got adapter {recipe.adapter}, a folder without longtune.json of an adapter; allowed: "
+            "one that longtune made; fix: longtune import, for one of LongLoRA's"
+        )
+    if recipe.rope != "keep":
+        raise UserError(
+            f"got rope={recipe.rope} with an adapter, which has a rope; allowed: keep; fix: "
+            "rope=keep, or longtune merge it first and extend what comes out"
+        )
+    sample = sample_of(recipe.model, recipe.revision)
+    if dict(facts.base.sizes) != sizes_of(config) or differing(dict(facts.base.weights), sample):
+        raise UserError(
+            f"got adapter {recipe.adapter}, made for {facts.base.name}, with model {recipe.model}; "
+            f"allowed: its own base; fix: model={facts.base.name}"
+        )
+    return facts
 
 
 def _refuse_adapter(model: str) -> None:

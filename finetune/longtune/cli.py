@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from longdata.commands import command_line, examples, run
-from longtune import cli_load_check, cli_merge, cli_plan, cli_recipes
+from longtune import cli_extend, cli_load_check, cli_merge, cli_plan, cli_recipes
 
 app = command_line(
     "longtune",
@@ -22,6 +22,9 @@ def main() -> NoReturn:
     run(app)
 
 
+app.command(short_help=cli_extend.SHORT_HELP, epilog=examples(*cli_extend.EXAMPLES))(
+    cli_extend.extend
+)
 app.command(short_help=cli_plan.SHORT_HELP, epilog=examples(*cli_plan.EXAMPLES))(cli_plan.plan)
 app.command(short_help=cli_recipes.SHORT_HELP, epilog=examples(*cli_recipes.EXAMPLES))(
     cli_recipes.recipes

@@ -8,9 +8,10 @@ itself says nothing: it is what tests, library users and all processes but the f
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,20 @@ class Terminal(Progress):
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def without_other_bars() -> Iterator[None]:
+    """transformers shows a bar for every file of weights; a run has its own."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _together(groups: Sequence[Group]) -> Group:

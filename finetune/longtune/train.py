@@ -17,6 +17,7 @@ checkpoint holds everything that decides the next step.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ from longtune.config import Recipe, to_dict
 from longtune.data_order import InOrder, steps_of
 from longtune.out_of_memory import explained
 from longtune.precision import compute_dtype, hold_trained_in_float32
-from longtune.progress import Progress
+from longtune.progress import Progress, without_other_bars
 from longtune.resume import RunFolder
 from longtune.training_data import TrainingData
 from longtune.training_forward import install
@@ -83,7 +84,7 @@ def run(
             progress.recipe(recipe, data.facts, args.world_size)
 
     _set_seed(recipe.seed)
-    with explained(recipe, num_processes=args.world_size):
+    with without_other_bars(), explained(recipe, num_processes=args.world_size):
         model, rope = build_model(recipe, device=_device(args))
         install(model, loss=recipe.loss)
         if recipe.checkpointing:
@@ -114,13 +115,18 @@ def run(
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
         finally:
             progress.end()
-    if args.process_index == 0:
-        lines = metrics.read(folder.metrics.path)
-        title = f"{Path(recipe.model).name} at {recipe.ctx:,} tokens"
-        loss_plot.draw(lines, folder.out / loss_plot.NAME, title=title)
-    trainer.save_model()  # last: the run is finished when it is there
-    progress.saved(folder.model)
+        if args.process_index == 0:
+            lines = metrics.read(folder.metrics.path)
+            title = f"{Path(recipe.model).name} at {recipe.ctx:,} tokens"
+            loss_plot.draw(lines, folder.out / loss_plot.NAME, title=title)
+        trainer.save_model()  # last: the run is finished when it is there
+        progress.saved(folder.model)
     return _trained(folder, steps, went_on_after=done)
+
+
+def is_main() -> bool:
+    """Whether this process is the only one, or the first of a distributed run."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _said(
