@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from longdata.commands import command_line, examples, run
-from longtune import cli_extend, cli_load_check, cli_merge, cli_plan, cli_recipes
+from longtune import cli_extend, cli_load_check, cli_merge, cli_plan, cli_recipes, cli_sft
 
 app = command_line(
     "longtune",
@@ -29,6 +29,7 @@ app.command(short_help=cli_plan.SHORT_HELP, epilog=examples(*cli_plan.EXAMPLES))
 app.command(short_help=cli_recipes.SHORT_HELP, epilog=examples(*cli_recipes.EXAMPLES))(
     cli_recipes.recipes
 )
+app.command(short_help=cli_sft.SHORT_HELP, epilog=examples(*cli_sft.EXAMPLES))(cli_sft.sft)
 app.command(short_help=cli_merge.SHORT_HELP, epilog=examples(*cli_merge.EXAMPLES))(cli_merge.merge)
 app.command(
     "load-check", short_help=cli_load_check.SHORT_HELP, epilog=examples(*cli_load_check.EXAMPLES)

@@ -68,8 +68,8 @@ class RunFolder:
         """Whether the last step was done and the model saved."""
         return (self.model / checkpoint_facts.NAME).is_file()
 
-    def refuse_other_run(self, said: Mapping[str, Any]) -> None:
-        """Raise UserError when the folder holds something else than the run of `said`."""
+    def refuse_taken(self) -> None:
+        """Raise UserError when the folder holds something that no run of longtune made."""
         if not self.out.exists():
             return
         if not self.out.is_dir() or (self.is_taken and not (self.out / RUN).is_file()):
@@ -77,6 +77,10 @@ class RunFolder:
                 f"got --out {self.out}, which is taken; allowed: a new or empty folder, or that of "
                 "the same run; fix: choose another name, or remove it first"
             )
+
+    def refuse_other_run(self, said: Mapping[str, Any]) -> None:
+        """Raise UserError when the folder holds something else than the run of `said`."""
+        self.refuse_taken()
         if not (self.out / RUN).is_file():
             return
         other = _read(self.out / RUN)
