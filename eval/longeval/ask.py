@@ -77,6 +77,9 @@ class Backend(Protocol):
     def show(self, text: str) -> str:
         """A prompt exactly as the model gets it."""
 
+    def answer_ids(self, text: str) -> list[int] | None:
+        """The tokens of an answer by itself, where replies have tokens."""
+
     def replies(self, prompts: Sequence[Prompt]) -> Iterator[Reply]:
         """A reply to each prompt, in any order. UserError: no further one can be had."""
 
@@ -215,5 +218,6 @@ def _nothing(prompts: Sequence[Prompt], refused: Mapping[str, int]) -> UserError
     why = ", ".join(f"{count} {reason}" for reason, count in refused.items()) or "there is none"
     return UserError(
         f"got {len(prompts)} prompts, of which none could be asked ({why}); allowed: at least one "
-        "that fits the model; fix: shorter prompts, or a model with a longer context"
+        "that fits the model; fix: shorter prompts, a model with a longer context, or "
+        "--beyond-ctx"
     )

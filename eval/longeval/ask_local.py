@@ -1,6 +1,6 @@
 """A transformers model that answers prompts in this process.
 
-    model = LocalModel(loaded.model, loaded.tokenizer, ctx=loaded.ctx, template="raw")
+    model = LocalModel(loaded.model, tokenizer, ctx=8192, facts=loaded.facts(), template="raw")
     for reply in model.replies(prompts):
         reply.text, reply.ids          greedy: the likeliest token, until the model ends
 
@@ -15,7 +15,6 @@ everything), prompts go one at a time and nothing is shared.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,11 +33,13 @@ BATCH_TOKENS = 32_768
 BATCH_SIZE = 16
 STRETCH = 8_192  # tokens read at once: bounds the memory of activations
 _CHANGING_ROPES = frozenset({"dynamic", "longrope"})
-_SAMPLED = 4_096  # elements of each weight that its fingerprint looks at
 
 
 class LocalModel:
-    """A `Backend`. `ctx`: prompt and answer together, above it prompts are refused."""
+    """A `Backend`. `ctx`: prompt and answer together, above it prompts are refused.
+
+    `facts` say what the model is, its fingerprint among them: answers are kept under them.
+    """
 
     def __init__(
         self,
@@ -46,8 +47,8 @@ class LocalModel:
         tokenizer: Any,
         *,
         ctx: int,
+        facts: Mapping[str, Any],
         template: str = "raw",
-        description: Mapping[str, Any] | None = None,
         batch_tokens: int = BATCH_TOKENS,
         batch_size: int = BATCH_SIZE,
         stretch: int = STRETCH,
@@ -69,7 +70,7 @@ class LocalModel:
         self._alone = why_alone(model)
         self._read: Ids = np.zeros(0, np.uint32)  # the tokens that are in the cache
         self._cache = self._new_cache()
-        self.model: dict[str, Any] = {**(description or {}), "fingerprint": fingerprint(model)}
+        self.model: dict[str, Any] = dict(facts)
         self.protocol = {
             "backend": "transformers",
             "template": template,
@@ -88,7 +89,6 @@ class LocalModel:
         return shown
 
     def answer_ids(self, text: str) -> list[int]:
-        """The tokens of an answer by itself, without the ones that begin a text."""
         ids: list[int] = self._tokenizer(text, add_special_tokens=False).input_ids
         return ids
 
@@ -302,20 +302,6 @@ def why_alone(model: Any) -> str | None:
     if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
         return "one prompt at a time: not all of its layers attend to everything before"
     return None
-
-
-def fingerprint(model: Any) -> str:
-    """A hash of the weights: of evenly spaced elements of each, and of all names and shapes."""
-    import torch
-
-    total = hashlib.sha256()
-    with torch.inference_mode():
-        for name, weight in model.state_dict().items():
-            total.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-            flat = weight.reshape(-1)
-            sample = flat[:: max(1, flat.numel() // _SAMPLED)].contiguous().cpu()
-            total.update(sample.view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()[:32]
 
 
 def _kind(parameters: Any) -> str | None:

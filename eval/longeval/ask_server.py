@@ -111,6 +111,9 @@ class ServerModel:
     def show(self, text: str) -> str:
         return text if self._template == CHAT else wrap(self._template, text)
 
+    def answer_ids(self, text: str) -> None:
+        return None
+
     def replies(self, prompts: Sequence[Prompt]) -> Iterator[Reply]:
         self._compare_counts(max(prompts, key=lambda prompt: len(prompt.text)))
         todo: SimpleQueue[Prompt] = SimpleQueue()

@@ -1,197 +1,142 @@
-"""Lines of names and numbers, and what number stands in one of them: LongChat's line retrieval.
+"""Line retrieval: make cases, ask a model, score its answers, write one result.
 
-    cases = read_cases("longchat", [200, 300])                  # LongChat's own, 50 of each
-    cases = made(num_lines=1000, count=50, seed=0)              # of any length
-    cases = made(ctx=32768, count=50, questions=5, seed=0, tokens=backend.count)
-    is_right("The content of line brave-kid is <24169>.", cases[0])      the last number said counts
+    order = LineOrder(cases="longchat", sizes=(200, 300))
+    run = measure(order, backend, Path("out"))
+    run["numbers"][0]   -> {"name": "accuracy", "num_lines": 200, "ctx": 4803, "value": 0.96, …}
 
-The prompt is that of the files `longeval/evaluation/lines` of DachengLi1/LongChat. Made cases have
-names of our own word lists; `questions` cases in a row ask for different lines of one record, which
-a model then reads once for all of them.
+An answer is right when the last number in it is that of the line (line_cases.py).
 """
 
 from __future__ import annotations
 
-import hashlib
-import random
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from longdata.errors import UserError
-from longeval.longchat_files import find, rows
-
-LARGEST = 50_000  # numbers are 1 to this, as in LongChat
-LEAST_LINES = 2
-
-_HEADER = (
-    "Below is a record of lines I want you to remember. Each line begins with 'line <line index>' "
-    "and contains a '<REGISTER_CONTENT>' at the end of the line as a numerical value. For each "
-    "line index, memorize its corresponding <REGISTER_CONTENT>. At the end of the record, I will "
-    "ask you to retrieve the corresponding <REGISTER_CONTENT> of a certain line index. Now the "
-    "record start:\n\n"
+from longeval.ask import Backend, Tell, ask
+from longeval.line_cases import LineCase, is_right, made, read_cases
+from longeval.longchat_files import FETCHED
+from longeval.results import read
+from longeval.retrieval import (
+    by_depth,
+    by_group,
+    mean_tokens,
+    prompts_of,
+    share,
+    write_result,
 )
-_ADJECTIVES = (
-    "able amber ancient arctic autumn bashful bitter blue bold brave brief bright brisk broad "
-    "brown busy calm candid careful cheap clear clever cloudy coarse cold cosy crimson crisp "
-    "curious curly damp dapper dark deep dense distant double dry dusty eager early earnest "
-    "easy elder empty even faint fair faithful famous fancy fast fearless final firm flat "
-    "fluent fond formal frank free fresh frosty gentle giant glad golden grand grateful gray "
-    "green handy happy hardy hasty heavy hidden hollow honest humble icy idle jolly keen kind "
-    "large late lazy lean light little lively lone long loud loyal lucky lunar mellow merry "
-    "mild modest muddy narrow neat nimble noble noisy odd old olive open orange pale patient "
-    "plain polite proud purple quick quiet rapid rare ready regal rich ripe robust rough round "
-    "royal rusty sandy scarlet secret serene shallow sharp shiny short shy silent silver simple "
-    "sleepy slender slow small smooth snowy sober soft solid sour spare spicy steady steep "
-    "stout strict strong sturdy subtle sunny sweet swift tall tame tender thick thin tidy tiny "
-    "tough tranquil true upper urban vast velvet vivid warm wary weary wild windy wise witty "
-    "wooden yellow young zealous"
-).split()
-_NOUNS = (
-    "acorn anchor anvil apple apron arrow badge bakery banjo barley barn barrel basket beacon "
-    "bell bench berry birch blanket boat bonnet bottle boulder branch brass bridge broom bucket "
-    "button cabin cactus camel candle canoe canyon carpet castle cedar cellar chair chapel "
-    "cherry chimney circle cliff clock clover coast cobbler coin comet compass copper coral "
-    "cotton cradle crane cricket crown cup curtain daisy dell desert dial dome door dove dragon "
-    "drum duck eagle easel ember engine fable falcon farm feather fence ferry fiddle field "
-    "finch flag flame flute forest forge fountain fox garden gate ginger glacier glove goose "
-    "grain grape gravel grove guitar hammer harbor harp hat hawk hazel hedge helmet heron hill "
-    "hinge honey horn house igloo inkwell island ivory jacket jar jungle kettle key kitchen "
-    "kite ladder lagoon lake lamp lantern lark laurel ledger lemon lever library lily lion "
-    "lizard loom magnet mantle maple marble market meadow melon mill mirror mitten monk moon "
-    "mountain museum needle nest notebook oak oar ocean olive orchard otter oven owl paddle "
-    "palace panther parrot path peach pebble pencil pepper piano pigeon pillow pine pitcher "
-    "planet plaza plum pocket pond poplar postcard quarry quill rabbit raft river robin rocket"
-).split()
+
+MAX_NEW_TOKENS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineCase:
-    """What a model is asked, the number, and where its line stands (0 the first, 1 the last)."""
+class LineOrder:
+    """Which cases: LongChat's own of these sizes, or made ones of sizes or of contexts."""
 
-    id: str
-    prompt: str
-    label: int
-    num_lines: int
-    depth: float
+    cases: str = FETCHED
+    sizes: tuple[int, ...] = ()
+    contexts: tuple[int, ...] = ()
+    make: bool = False
+    count: int = 50
+    questions: int = 1
+    seed: int = 0
+    max_new_tokens: int = MAX_NEW_TOKENS
 
-
-def read_cases(source: str, sizes: Sequence[int]) -> list[LineCase]:
-    """LongChat's cases of each number of lines. UserError: none there, or in no such form."""
-    cases = []
-    for size, path in find(source, "lines", sizes).items():
-        for row in rows(path, ("prompt", "expected_number", "random_idx")):
-            index = row["random_idx"]
-            number = row["expected_number"]
-            if not (
-                isinstance(row["prompt"], str)
-                and isinstance(number, int)
-                and isinstance(index, list)
-                and len(index) == 2
-                and isinstance(index[1], int)
-            ):
-                raise UserError(
-                    f"got {path}, where a case is not in LongChat's form; allowed: its prompt, "
-                    "number and line; fix: copy the file again"
-                )
-            depth = index[1] / max(1, size - 1)
-            cases.append(_case(row["prompt"], number, num_lines=size, depth=depth))
-    if not cases:
-        raise UserError(f"got {source}, which has no case; allowed: at least one; fix: copy again")
-    return cases
-
-
-def made(
-    *,
-    count: int,
-    seed: int,
-    questions: int = 1,
-    num_lines: int | None = None,
-    ctx: int | None = None,
-    tokens: Callable[[str], int] | None = None,
-) -> list[LineCase]:
-    """`count` cases of so many lines, or of as many as `ctx` tokens hold; depths spread evenly.
-
-    `tokens` counts a prompt as the model gets it, room for the answer included.
-    """
-    if num_lines is None:
-        assert ctx is not None and tokens is not None, "a number of lines or of tokens"
-        num_lines = _fitting(ctx, seed, count, questions, tokens)
-    if num_lines < LEAST_LINES:
-        raise UserError(f"got {num_lines} lines; allowed: {LEAST_LINES} or more; fix: more lines")
-    return _cases(num_lines, count, seed, questions)
-
-
-def is_right(reply: str, case: LineCase) -> bool:
-    """Whether the last number of a reply is that of the line."""
-    said = re.findall(r"[0-9]+", reply)
-    return bool(said) and int(said[-1][-20:]) == case.label  # 20 digits: int() has a limit
-
-
-def _cases(num_lines: int, count: int, seed: int, questions: int) -> list[LineCase]:
-    cases: list[LineCase] = []
-    while len(cases) < count:
-        record = len(cases) // questions
-        rng = random.Random(f"lines {seed} {num_lines} {record}")
-        names = _names(num_lines, rng)
-        numbers = [rng.randint(1, LARGEST) for _ in names]
-        lines = "".join(
-            f"line {name}: REGISTER_CONTENT is <{number}>\n"
-            for name, number in zip(names, numbers, strict=True)
-        )
-        for question in range(min(questions, count - len(cases))):
-            at = _asked(len(cases), count, num_lines, question, rng)
-            prompt = (
-                f"{_HEADER}{lines}\nNow the record is over. Tell me what is the <REGISTER_CONTENT> "
-                f"in line {names[at]}? I need the number. "
+    def __post_init__(self) -> None:
+        if min(self.count, self.questions, self.max_new_tokens) < 1:
+            raise UserError(
+                f"got --count {self.count}, --questions {self.questions} and --max-new-tokens "
+                f"{self.max_new_tokens}; allowed: 1 or more of each; fix: leave them out"
             )
-            depth = at / (num_lines - 1)
-            cases.append(_case(prompt, numbers[at], num_lines=num_lines, depth=depth))
-    return cases
 
 
-def _asked(index: int, count: int, num_lines: int, question: int, rng: random.Random) -> int:
-    """A random line of this case's own share of the record, so that all depths are asked."""
-    share = (index * 7919) % count  # the shares in another order than the cases
-    if count < num_lines:
-        low, high = share * num_lines // count, (share + 1) * num_lines // count
-        return rng.randrange(low, max(low + 1, high))
-    return (share + question) % num_lines
+def measure(
+    order: LineOrder, backend: Backend, out: Path, *, tell: Tell | None = None
+) -> dict[str, Any]:
+    """The facts of the result, which is written to `out`. UserError: no number can be had."""
+    chosen = _cases(order, backend)
+    cases = [case for _, case in chosen]
+    asked = ask(backend, prompts_of(cases, max_new_tokens=order.max_new_tokens), out, tell=tell)
+    rows = []
+    for ctx, case in chosen:
+        reply = asked.replies.get(case.id)
+        if reply is not None:
+            rows.append(
+                {
+                    "id": case.id,
+                    "ctx_asked": ctx,
+                    "num_lines": case.num_lines,
+                    "depth": case.depth,
+                    "label": case.label,
+                    "reply": reply.text,
+                    "prompt_tokens": reply.prompt_tokens,
+                    "right": is_right(reply.text, case),
+                    "is_cut": reply.is_cut,
+                }
+            )
+    path = write_result(
+        out,
+        kind="lines",
+        backend=backend,
+        cases=cases,
+        data=_data(order),
+        protocol={
+            "in_words": "a record of lines with a name and a number each, then the question for "
+            "the number of one of them; right when the last number said is that one; over-long "
+            "prompts are refused and counted",
+            "max_new_tokens": order.max_new_tokens,
+        },
+        numbers=numbers_of(rows),
+        refused=asked.refused,
+        rows=rows,
+    )
+    return read(path)
 
 
-def _names(count: int, rng: random.Random) -> list[str]:
-    words = len(_ADJECTIVES) * len(_NOUNS)
-    if count <= words:
-        chosen = rng.sample(range(words), count)
-        return [f"{_ADJECTIVES[i // len(_NOUNS)]}-{_NOUNS[i % len(_NOUNS)]}" for i in chosen]
-    chosen = rng.sample(range(words * len(_ADJECTIVES)), count)
-    of_two = [(_ADJECTIVES[i // words], i % words) for i in chosen]
-    return [f"{a}-{_ADJECTIVES[i // len(_NOUNS)]}-{_NOUNS[i % len(_NOUNS)]}" for a, i in of_two]
+def numbers_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Accuracy by length, and by depth in all lengths together."""
+    numbers = []
+    for (ctx, size), of in by_group(rows, ("ctx_asked", "num_lines")):
+        right = [row["right"] for row in of]
+        about = {"num_lines": size, "ctx": ctx or mean_tokens(of), "prompt_tokens": mean_tokens(of)}
+        numbers.append(share(right, name="accuracy", **about))
+    for depth, of in by_depth(rows):
+        right = [row["right"] for row in of]
+        numbers.append(share(right, name="accuracy", depth=depth, is_detail=True))
+    return numbers
 
 
-def _fitting(ctx: int, seed: int, count: int, questions: int, tokens: Callable[[str], int]) -> int:
-    """The most lines with which the longest of the cases fits: one number for all of them."""
+def _cases(order: LineOrder, backend: Backend) -> list[tuple[int | None, LineCase]]:
+    """Each case, with the context that was asked for where one was."""
+    count, questions, seed = order.count, order.questions, order.seed
+    if order.contexts:
 
-    def longest(num_lines: int) -> int:
-        cases = _cases(num_lines, min(count, 4 * questions), seed, questions)
-        return max(tokens(case.prompt) for case in cases[::questions])
+        def tokens(text: str) -> int:
+            return backend.count(text, order.max_new_tokens)
 
-    few, many = 8, 40
-    base = longest(few)
-    each = max(1.0, (longest(many) - base) / (many - few))
-    num_lines = few + int((ctx - base) / each)
-    if num_lines < LEAST_LINES:
-        raise UserError(
-            f"got --ctx {ctx}, which does not hold {LEAST_LINES} lines; allowed: {base} or more "
-            "here; fix: a larger --ctx"
-        )
-    while num_lines > LEAST_LINES and any(
-        tokens(case.prompt) > ctx for case in _cases(num_lines, count, seed, questions)
-    ):
-        num_lines -= 1 + num_lines // 200
-    return num_lines
+        return [
+            (ctx, case)
+            for ctx in order.contexts
+            for case in made(count=count, seed=seed, questions=questions, ctx=ctx, tokens=tokens)
+        ]
+    if order.make:
+        return [
+            (None, case)
+            for size in order.sizes
+            for case in made(count=count, seed=seed, questions=questions, num_lines=size)
+        ]
+    return [(None, case) for case in read_cases(order.cases, order.sizes)]
 
 
-def _case(prompt: str, number: int, *, num_lines: int, depth: float) -> LineCase:
-    key = hashlib.sha256(prompt.encode()).hexdigest()[:16]
-    return LineCase(id=key, prompt=prompt, label=number, num_lines=num_lines, depth=depth)
+def _data(order: LineOrder) -> dict[str, Any]:
+    is_made = bool(order.contexts or order.make)
+    name = "longchat" if order.cases == FETCHED else Path(order.cases).resolve().name
+    return {
+        "name": "lines, made cases" if is_made else f"{name} lines",
+        "num_lines": [] if order.contexts else list(order.sizes),
+        "contexts": list(order.contexts),
+        "questions": order.questions if is_made else 1,
+        "seed": order.seed if is_made else None,
+    }

@@ -82,6 +82,7 @@ class PasskeyCase:
     key: int
     length: int
     depth: float  # of the key's line: 0 before all filler, 1 behind it
+    asked_depth: float | None  # of a grid; a whole number of characters is nearest to it
     characters: int  # of filler
     format: str
 
@@ -118,7 +119,9 @@ def grid(
         for index in range(keys):
             rng = random.Random(f"passkey {seed} {ctx} {depth:.6f} {index}")
             key = rng.randint(1, kind.largest)
-            cases.append(_case(name, key, before, characters - before, length=ctx))
+            cases.append(
+                _case(name, key, before, characters - before, length=ctx, asked_depth=depth)
+            )
     return cases
 
 
@@ -213,7 +216,9 @@ def _last(holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _case(name: str, key: int, before: int, after: int, *, length: int) -> PasskeyCase:
+def _case(
+    name: str, key: int, before: int, after: int, *, length: int, asked_depth: float | None = None
+) -> PasskeyCase:
     prompt = prompt_of(key, before, after)
     total = before + after
     return PasskeyCase(
@@ -222,6 +227,7 @@ def _case(name: str, key: int, before: int, after: int, *, length: int) -> Passk
         key=key,
         length=length,
         depth=before / total if total else 0.0,
+        asked_depth=asked_depth,
         characters=total,
         format=name,
     )

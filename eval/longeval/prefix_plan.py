@@ -5,9 +5,9 @@
 
 Prompts that begin alike form a chain, sorted by their tokens. Where nearly all of a prompt is
 shared (several questions to one text), the shared part is read once and the rests in one batch.
-Where less is (a needle at one depth and then another), the chain is walked one prompt at a time,
-each going on from where it leaves the one before. Prompts with nothing in common are put together
-by length. A batch never holds more than `batch_tokens`, padding included, unless it is one prompt.
+Where less is (a needle at one depth and then another), but still much, the chain is walked one
+prompt at a time, each going on from where it leaves the one before. All others are put together by
+length. A batch never holds more than `batch_tokens`, padding included, unless it is one prompt.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Ids = NDArray[np.uint32]
 
 LEAST_SHARED = 64  # tokens; fewer are read again sooner than they are looked after
 LEAST_SHARE = 0.25  # of a prompt, below which it is no link of a chain
+LEAST_WALKED = 2_048  # tokens that are not read again make up for decoding one prompt at a time
 MOST_PADDING = 0.2  # of a row
 
 
@@ -39,10 +40,24 @@ def plan(
     """Every prompt in one batch; chains first, in the order in which they share most."""
     assert all(len(prompt) for prompt in prompts) and batch_size >= 1
     chains, single = _chains(prompts) if share else ([], list(range(len(prompts))))
-    batches = [
-        batch for chain in chains for batch in _of_chain(prompts, chain, batch_tokens, batch_size)
-    ]
-    return batches + _by_length(prompts, single, batch_tokens, batch_size)
+    chained: list[Batch] = []
+    for chain in chains:
+        before: int | None = None
+        for batch in _of_chain(prompts, chain, batch_tokens, batch_size):
+            row = batch.rows[0]
+            walked = 0 if before is None else common(prompts[before], prompts[row])
+            if len(batch.rows) > 1 or walked >= LEAST_WALKED or _next_shares(prompts, chain, row):
+                chained.append(batch)
+                before = batch.rows[-1]
+            else:
+                single.append(row)
+    return chained + _by_length(prompts, single, batch_tokens, batch_size)
+
+
+def _next_shares(prompts: Sequence[Ids], chain: Sequence[int], row: int) -> bool:
+    """Whether the prompt behind this one goes on from it."""
+    at = chain.index(row) + 1
+    return at < len(chain) and common(prompts[row], prompts[chain[at]]) >= LEAST_WALKED
 
 
 def common(first: Ids, second: Ids) -> int:
