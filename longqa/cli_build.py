@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from longdata.cli_engine import EngineOption, SlurmOption, engine_of
 from longdata.commands import examples
 from longdata.errors import UserError
 from longqa.cli_build_run import run_build, run_forecast
@@ -34,6 +35,7 @@ EPILOG = examples(
     "    --base-url http://localhost:8000/v1",
     "longqa build papers/ --out qa --generator openai:gpt-5-mini \\",
     "    --price 0.25,2 --max-usd 10",
+    "longqa build books/ --out qa --engine slurm --slurm partition=cpu",
     then="Run again, a stopped build goes on where it was; with one more document in the "
     "folder, only that one is worked on, and no answer of a model is paid for twice.\n\n"
     "\b\nExit codes:\n"
@@ -214,6 +216,8 @@ def build(
             help="Processes; the result is the same. 1: all in this one. Default: one per CPU.",
         ),
     ] = None,
+    engine: EngineOption = "local",
+    slurm: SlurmOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first source that cannot be used.")
     ] = False,
@@ -324,6 +328,7 @@ def build(
         text_column=text_column,
         shares=splits_of(splits),
         workers=available_cpus() if workers is None else workers,
+        engine=engine_of(engine, workers, slurm),
         strict=strict,
         offline=offline,
         command=as_typed(sys.argv[1:]),

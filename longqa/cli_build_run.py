@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def run_build(order: Order, progress: Progress, *, quiet: bool) -> None:
     from longqa.build import build as build_dataset
+    from longqa.engine_units import Submitted
     from longqa.source_work import Crash
 
     try:
@@ -22,6 +23,11 @@ def run_build(order: Order, progress: Progress, *, quiet: bool) -> None:
     except KeyboardInterrupt:
         progress.end()
         fail("longqa", "stopped; running the same command again goes on where it was", INTERRUPTED)
+    except Submitted as handed_over:
+        progress.end()
+        for line in handed_over.lines:
+            typer.echo(line)
+        raise typer.Exit(OK) from None
     except Crash as crash:
         progress.end()
         for name, trace in crash.traces.items():

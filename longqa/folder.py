@@ -33,6 +33,7 @@ from longdata.atomic import (
     remove_parts,
     sync_tree,
 )
+from longdata.engines import JOBS
 from longdata.errors import UserError
 
 WORK = ".work"
@@ -48,6 +49,7 @@ class Folder:
         self.path = path
         self._is_new = is_new
         self.units = path / WORK / "units"
+        self.engine = path / WORK / "engine"  # marks and logs of a build on a cluster
         self.ledger = ledger_of(path)
         self._lock = lock
 
@@ -95,8 +97,9 @@ class Folder:
         trace: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError):  # of a disk that is full or gone: the next claim does it
-            remove_parts(self.units)
-            if self._is_new and not any(self.units.iterdir()):
+            if not self._is_handed_over():
+                remove_parts(self.units)
+            if self._is_new and not self.engine.exists() and not any(self.units.iterdir()):
                 self._remove_if_nothing_came_of_it()
         self._lock.close()
 
@@ -147,20 +150,27 @@ class Folder:
         """Bring over what a swapped-out folder still holds of the user's and of ours."""
         stage = _stage_of(self.path)
         if stage.is_dir():
-            units = stage / WORK / "units"
+            units, engine = stage / WORK / "units", stage / WORK / "engine"
             ledger = ledger_of(stage)
             if units.is_dir() or ledger.exists():  # swapped out, not yet emptied: the units go last
                 for entry in sorted(stage.iterdir()):
                     if entry.name not in (*PARTS, WORK):
                         entry.rename(self.path / entry.name)
                 _move_ledger(ledger, self.ledger)
+                if engine.is_dir():
+                    engine.rename(self.engine)
                 if units.is_dir():
                     units.rename(self.units)
             shutil.rmtree(stage)
         shutil.rmtree(self.path / WORK / "new", ignore_errors=True)
         self.units.mkdir(exist_ok=True)
         (self.path / WORK / ".gitignore").write_text(_GITIGNORE)
-        remove_parts(self.units)
+        if not self._is_handed_over():
+            remove_parts(self.units)
+
+    def _is_handed_over(self) -> bool:
+        """Whether jobs of Slurm may be writing units, which have no other name before they end."""
+        return (self.engine / JOBS).exists()
 
     def _move_in(self, stage: Path) -> None:
         for name in PARTS:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from longdata.engines import Engine
 from longdata.errors import UserError
 from longqa.facts import SplitName
 from longqa.llm.purse import Purse, require_prices
@@ -67,6 +68,7 @@ class Order:
     text_column: str = "text"
     shares: Mapping[SplitName, float] = field(default_factory=lambda: dict(SHARES))
     workers: int = field(default_factory=available_cpus)
+    engine: Engine = field(default_factory=Engine)  # another one than local reads the sources
     strict: bool = False
     offline: bool = False
     cache_dir: Path | None = None

@@ -64,7 +64,13 @@ class SourceWork(Generic[M]):
         self.num_worked = 0
 
     def do(self, sources: Sequence[Source]) -> None:
-        """Work on every source that has no file yet, the largest first."""
+        """Work on every source that has no file yet, the largest first. Where an engine was asked
+        to, it has done so before: what is left are the sources that cannot be used."""
+        if self._order.engine.name != "local":
+            from longqa.engine_units import fill_units
+
+            folder, progress = self._folder, self._progress
+            fill_units(sources, self._order, folder, progress, name=self._name, work=self._work)
         to_do = []
         for source in sources:
             made = self._read(self._folder.units / self._name(source))

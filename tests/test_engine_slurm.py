@@ -154,7 +154,7 @@ def test_what_failed_on_a_node_is_said_here_in_its_own_words(
     ]
     assert run(tmp_path, engine(), todo) is False
     assert [job["codes"] for job in slurm.jobs()] == [[1, 0], []]  # the last rank ran first
-    with pytest.raises(UserError, match="^got x; allowed: y; fix: z$"):
+    with pytest.raises(UserError, match=r"^got x; allowed: y; fix: z$"):
         run(tmp_path, engine(), todo)
     mended = [Stage(name="parts", tasks=2, work=Behave(tmp_path)), todo[1]]
     assert run(tmp_path, engine(), mended) is False

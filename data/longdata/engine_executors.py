@@ -12,6 +12,7 @@ A single process or a single task needs no executor; then none is imported (half
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ class StageStep(PipelineStep):  # type: ignore[misc]
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterable[Any]:
         single_threaded()  # the processes are what makes use of the cores
+        self.tasks.must_be_visible()
+        os.chdir(self.tasks.cwd)
         self.tasks.run(rank)
         return ()
 
@@ -72,7 +75,7 @@ def quiet(folder: Path) -> Iterator[None]:
     from loguru import logger
 
     logger.remove()
-    sink = logger.add(folder / "engine.log", level="INFO", diagnose=False, colorize=False)
+    sink = logger.add(folder / "engine.log", level="DEBUG", diagnose=False, colorize=False)
     try:
         yield
     finally:

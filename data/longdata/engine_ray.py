@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 
 from datatrove.executor import RayPipelineExecutor
 from datatrove.utils.stats import PipelineStats
@@ -43,11 +44,18 @@ class Cluster:
 @contextlib.contextmanager
 def ray_cluster(workers: int | None) -> Iterator[Cluster]:
     """A connection to Ray. UserError: it is not installed, or has no room for a single task."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported
+    address = os.environ.get("RAY_ADDRESS")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # these are read when ray is imported
+    if address:
+        _must_answer(address)
+    else:  # the name says other systems; what it does is to stay on the loopback interface
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     ray = require("ray", "ray")
     is_ours = not ray.is_initialized()
     if is_ours:
-        _connect(ray, workers)
+        own: dict[str, object] = {"address": "local", "num_cpus": workers or available_cpus()}
+        own["include_dashboard"] = False
+        ray.init(**({} if address else own), log_to_driver=False, logging_level="ERROR")
     try:
         has = ray.cluster_resources()
         room = int(min(has.get("CPU", 0), has.get("memory", 0) / GIB))
@@ -96,24 +104,18 @@ class RayTasks(TaskExecutor, RayPipelineExecutor):  # type: ignore[misc]
         return PipelineStats()
 
 
-def _connect(ray: ModuleType, workers: int | None) -> None:
-    say = {"log_to_driver": False, "logging_level": "ERROR"}
-    if os.environ.get("RAY_ADDRESS"):
-        try:
-            ray.init(**say)
-        except ConnectionError as error:
-            raise UserError(
-                f"got RAY_ADDRESS={os.environ['RAY_ADDRESS']}, where no Ray cluster answers "
-                f"({error}); allowed: a running cluster; fix: start it, or unset RAY_ADDRESS"
-            ) from None
+def _must_answer(address: str) -> None:
+    """Ray itself tries for minutes, and then ends the process."""
+    place = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address)
+    if place is None:  # "auto"
         return
-    ray.init(
-        address="local",
-        num_cpus=workers or available_cpus(),
-        include_dashboard=False,
-        _node_ip_address="127.0.0.1",
-        **say,
-    )
+    try:
+        socket.create_connection((place[1].strip("[]"), int(place[2])), timeout=10).close()
+    except OSError as error:
+        raise UserError(
+            f"got RAY_ADDRESS={address}, where no Ray cluster answers ({error}); allowed: a "
+            "running cluster; fix: start it, or unset RAY_ADDRESS for one on this machine"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ class Tasks:
     stage: Stage
     folder: Path
     after: Tasks | None = None
+    cwd: Path = field(default_factory=Path.cwd)  # paths in the work may begin here
 
     def make_folders(self) -> None:
         """The folders that tasks write to."""
@@ -71,6 +72,16 @@ class Tasks:
             self.report(rank, error)
             raise
 
+    def must_be_visible(self) -> None:
+        """Another machine has the folders that this one started in."""
+        for folder in (self.folder, self.cwd):
+            if not folder.is_dir():
+                raise UserError(
+                    f"got a machine, {socket.gethostname()}, without {folder}; allowed: folders "
+                    "that all machines of the engine have, under the same path; fix: run the "
+                    "command in a folder of the shared file system, with --out there"
+                )
+
     def must_be_complete(self) -> None:
         """Every task has left its mark, or what a task without one said is raised."""
         missing = self.missing()
@@ -85,8 +96,8 @@ class Tasks:
         raise UserError(
             f"got {len(missing)} of {self.stage.tasks} tasks of the stage {self.stage.name} that "
             f"ended without a word (the first: task {missing[0]}); allowed: all of them done; fix: "
-            f"look for the cause in {self.folder / 'logs'} (memory, time, a lost machine) and run "
-            "the same command again, it goes on where it was"
+            f"look for the cause (memory, time, a lost machine) in the logs of {self.folder} and "
+            "run the same command again, it goes on where it was"
         )
 
     def report(self, rank: int, error: Exception) -> None:

@@ -96,6 +96,10 @@ def run_stages(
         from longdata.engine_slurm import submit
 
         return submit(runs, engine, folder, tell)
+    if not any(run.missing() for run in runs):
+        for run in runs:
+            tell(run.stage.name, run.stage.tasks, run.stage.tasks)
+        return True
     with _runner(engine) as run_stage:
         for run in runs:
             run_stage(run, tell)
