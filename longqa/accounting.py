@@ -6,11 +6,12 @@ facts = account(order, tokenizer, documents=…, split_of=…, skips=…, kept=�
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,7 @@ from longqa.facts import (
 )
 from longqa.order import Order
 from longqa.recipe import Recipe, without_folder
+from longqa.spool import Spool, dumps
 from longqa.work import WorkedDocument, public_name
 
 
@@ -46,12 +48,28 @@ class ReadDocument:
     said: WorkedDocument
 
 
+def spool_of_documents(folder: Path) -> Spool[ReadDocument]:
+    """A list of worked documents that is not in memory."""
+
+    def to_bytes(document: ReadDocument) -> bytes:
+        said = {**asdict(document.said), "units": str(document.said.units)}
+        return dumps([document.source, said])
+
+    def from_bytes(data: bytes) -> ReadDocument:
+        source, said = json.loads(data)
+        said["units"] = Path(said["units"])
+        return ReadDocument(source=source, said=WorkedDocument(**said))
+
+    return Spool(folder, to_bytes=to_bytes, from_bytes=from_bytes)
+
+
 def account(
     order: Order,
     tokenizer: Tokenizer,
     *,
     generator: GeneratorFacts,
     documents: Sequence[ReadDocument],
+    folder: Path,
     split_of: Mapping[str, SplitName],
     skips: Iterable[Skip],
     kept: Mapping[str, int],
@@ -61,9 +79,20 @@ def account(
 ) -> BuildFacts:
     """The facts of a build whose rows are written.
 
-    `kept` counts the rows by kind, `begun` says when each step began (time.monotonic). ValueError:
-    the questions do not add up, which is a bug of the generator.
+    `kept` counts the rows by kind, `begun` says when each step began (time.monotonic). What is
+    said of each document waits in `folder`. ValueError: the questions do not add up, which is a
+    bug of the generator.
     """
+    listed: Spool[DocumentFacts] = Spool(folder, to_bytes=dumps, from_bytes=json.loads)
+    dropped, requested = Counter[str](), Counter[str](_of_short(short, "asked"))
+    missing = Counter[tuple[str, str]](_missing_short(short))
+    rejected = Counter[tuple[str, str]]()
+    for document in documents:
+        listed.append(_document_facts(document, split_of))
+        dropped.update(document.said.dropped)
+        requested.update(document.said.requested)
+        missing.update(document.said.missing)
+        rejected.update(document.said.rejected)
     facts: BuildFacts = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -90,13 +119,13 @@ def account(
             "shares": {split: order.shares[split] for split in SPLITS},
             "documents": dict(Counter(split_of.values())),
         },
-        "documents": [_document_facts(d, split_of) for d in documents],
+        "documents": listed,
         "skipped": [_skipped_facts(skip) for skip in skips],
-        "dropped": _sum(d.said.dropped for d in documents),
-        "requested": _sum([*(d.said.requested for d in documents), _of_short(short, "asked")]),
+        "dropped": dict(sorted(dropped.items())),
+        "requested": dict(sorted(requested.items())),
         "kept": dict(sorted(kept.items())),
-        "missing": _reasons([*(d.said.missing for d in documents), _missing_short(short)]),
-        "rejected": _reasons(d.said.rejected for d in documents),
+        "missing": _reasons(missing),
+        "rejected": _reasons(rejected),
         "timing": _durations(begun),
     }
     _must_balance(facts)
@@ -176,20 +205,10 @@ def _normalised(recipe: Recipe) -> list[float]:
     return [share / sum(shares) for share in shares]
 
 
-def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return dict(sorted(total.items()))
-
-
-def _reasons(counts: Iterable[Mapping[tuple[str, str], int]]) -> list[ReasonCount]:
-    total: Counter[tuple[str, str]] = Counter()
-    for one in counts:
-        total.update(one)
+def _reasons(counts: Mapping[tuple[str, str], int]) -> list[ReasonCount]:
     return [
         {"kind": kind, "reason": reason, "count": count}
-        for (kind, reason), count in sorted(total.items())
+        for (kind, reason), count in sorted(counts.items())
     ]
 
 

@@ -83,25 +83,31 @@ def build(order: Order, progress: Progress) -> Built:
         skips += harvest.skips
 
         timing["write"] = time.monotonic()
-        used = [document for document in harvest.documents if document.said.num_examples]
+        used = [
+            (document.said.id, number)
+            for number, document in enumerate(harvest.documents)
+            if document.said.num_examples
+        ]
         if not used:
             raise nothing(harvest, skips, has_model=order.model is not None)
         progress.phase("writing the dataset")
         split_of = assign_splits(
-            {d.said.id: harvest.groups.get(d.said.id, d.said.id) for d in used},
+            {id: harvest.groups.get(id, id) for id, _ in used},
             seed=order.recipe.seed,
             shares=order.shares,
         )
         split_of.update(_of_their_pairs(harvest.groups, split_of))
-        mixed = _mixed(order, used, split_of, tokenizer)
+        mixed = _mixed(order, harvest.documents, split_of, tokenizer)
         with folder.staging() as stage:
             short_rows = mixed.rows if mixed else ()
-            statistics, files, generator = _write_rows(stage, used, split_of, short_rows)
+            in_order = (harvest.documents[number] for _, number in sorted(used))
+            statistics, files, generator = _write_rows(stage, in_order, split_of, short_rows)
             facts = account(
                 order,
                 tokenizer,
                 generator=generator,
                 documents=harvest.documents,
+                folder=folder.units,
                 split_of=split_of,
                 skips=[*skips, *harvest.repeated],
                 kept=statistics.by_kind,
@@ -150,11 +156,21 @@ def sources_of(order: Order, progress: Progress) -> tuple[list[Source], list[Ski
 
 
 def _write_facts(path: Path, facts: BuildFacts) -> None:
-    """Piece by piece: the text is many times as large as what it says of a document."""
+    """As indented JSON, the documents one after the other: there may be many."""
+    encoder = json.JSONEncoder(indent=1, ensure_ascii=False)
     with writing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        for piece in json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(facts):
-            file.write(piece)
-        file.write("\n")
+        between = "{"
+        for name, value in facts.items():
+            file.write(f"{between}\n {encoder.encode(name)}: ")
+            between = ","
+            if name != "documents":
+                file.write(encoder.encode(value).replace("\n", "\n "))
+                continue
+            for number, document in enumerate(facts["documents"]):
+                text = encoder.encode(document).replace("\n", "\n  ")
+                file.write(f"{',' if number else '['}\n  {text}")
+            file.write("\n ]" if facts["documents"] else "[]")
+        file.write("\n}\n")
 
 
 def _of_their_pairs(
@@ -178,7 +194,7 @@ def _mixed(
     """The short rows that go with the long ones of the training split."""
     if order.short is None:
         return None
-    long = sum(d.said.num_examples for d in documents if split_of[d.said.id] == "train")
+    long = sum(d.said.num_examples for d in documents if split_of.get(d.said.id) == "train")
     recipe = order.recipe
     return mix(
         long,
@@ -196,14 +212,14 @@ def _write_rows(
     split_of: Mapping[str, SplitName],
     short: Sequence[Mapping[str, Any]],
 ) -> tuple[Statistics, list[SplitFiles], GeneratorFacts]:
-    """All rows, by document id, then as they were made: neighbours share their context. Short ones
-    come last in the training split."""
+    """All rows as the documents come, then as they were made: neighbours share their context.
+    Short ones come last in the training split."""
     statistics = Statistics()
     written_by: GeneratorFacts = {"backend": "", "model": None, "prompt_sha": ""}
     wordings: set[str] = set()
     with ExitStack() as stack:
         writers = {split: stack.enter_context(SplitWriter(stage, split)) for split in SPLITS}
-        for document in sorted(documents, key=lambda d: d.said.id):
+        for document in documents:
             split = split_of[document.said.id]
             for row in rows_of(document.said):
                 writers[split].write(row)

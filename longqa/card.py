@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -19,7 +20,7 @@ from longdata.atomic import write_file
 from longdata.licenses import LICENSES, Verdict, normalise
 from longdata.markdown import link, plain, table
 from longdata.prompt_template import SHORT
-from longqa.attribution import Attributed, sources_of, verdict_of
+from longqa.attribution import Attributed, Sources, verdict_of
 from longqa.card_header import header, pretty_name
 from longqa.card_making import making
 from longqa.card_row import row_section
@@ -35,7 +36,7 @@ def write_card(
     folder: Path, facts: BuildFacts, files: Sequence[SplitFiles], statistics: Statistics
 ) -> Path:
     """Write `README.md` for the rows in a dataset folder; its path."""
-    sources = sources_of(facts, statistics)
+    sources = Sources(facts, statistics)
     verdict = verdict_of(sources)
     fields = header(facts, files, statistics, sources, verdict)
     yaml_header = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
@@ -195,7 +196,7 @@ def _kinds(facts: BuildFacts, statistics: Statistics) -> str:
     return f"## Kinds of questions\n\n{table(head, rows)}"
 
 
-def _sources(sources: Sequence[Attributed], statistics: Statistics) -> str:
+def _sources(sources: Sources, statistics: Statistics) -> str:
     rows = [
         (
             link(source.title, source.url) + " (short instructions)" * source.is_short,
@@ -214,13 +215,12 @@ def _sources(sources: Sequence[Attributed], statistics: Statistics) -> str:
     return f"## Sources\n\n{table(head, rows)}{rest}{twice}"
 
 
-def _first_sources(sources: Sequence[Attributed]) -> list[Attributed]:
+def _first_sources(sources: Sources) -> list[Attributed]:
     """As many documents as are listed, and the file of short instructions in any case."""
-    documents = [source for source in sources if not source.is_short]
-    return documents[:_MOST_SOURCES] + [source for source in sources if source.is_short]
+    return [*islice(sources.documents(), _MOST_SOURCES), *sources.short()]
 
 
-def _license(facts: BuildFacts, sources: Sequence[Attributed], verdict: Verdict) -> str:
+def _license(facts: BuildFacts, sources: Sources, verdict: Verdict) -> str:
     known = ", ".join(f"[{LICENSES[id].name}]({LICENSES[id].url})" for id in verdict.sources)
     parts = ["## Licence"]
     if known:
@@ -234,7 +234,7 @@ def _license(facts: BuildFacts, sources: Sequence[Attributed], verdict: Verdict)
             "a `--metadata` file, or leave those sources out."
             + (
                 " The licence of short instructions is said in a `--metadata` file alone."
-                if any(source.is_short and normalise(source.license) is None for source in sources)
+                if any(normalise(source.license) is None for source in sources.short())
                 else ""
             )
         )

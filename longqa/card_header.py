@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from longdata.licenses import LICENSES, Verdict
-from longqa.attribution import Attributed
+from longqa.attribution import Sources
 from longqa.dataset import FEATURES, SplitFiles
 from longqa.facts import BuildFacts
 from longqa.overview import Statistics
@@ -29,9 +29,9 @@ _HUB_LICENSES = {
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
-def pretty_name(sources: Sequence[Attributed]) -> str:
+def pretty_name(sources: Sources) -> str:
     """What the dataset is called; titles of documents are not in it."""
-    count = sum(not source.is_short for source in sources)
+    count = sources.num_documents
     return f"LongQA: questions on {count:,} {'document' if count == 1 else 'documents'}"
 
 
@@ -39,7 +39,7 @@ def header(
     facts: BuildFacts,
     files: Sequence[SplitFiles],
     statistics: Statistics,
-    sources: Sequence[Attributed],
+    sources: Sources,
     verdict: Verdict,
 ) -> dict[str, Any]:
     """The fields of the card's YAML, in order. `files` has one entry per split.

@@ -14,6 +14,7 @@ addresses, because the file is published with the data.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
 from typing import (
@@ -152,7 +153,7 @@ class BuildFacts(TypedDict):
     short: ShortFacts | None  # None: nothing was mixed in
     decontamination: DecontaminationFacts | None  # None: no evaluation set was named
     splits: SplitFacts
-    documents: list[DocumentFacts]
+    documents: Sequence[DocumentFacts]  # may wait on the disk while they are made
     skipped: list[SkippedFacts]
     dropped: dict[str, int]  # parts of texts left out by the readers, by reason
     requested: dict[str, int]  # questions, by kind
@@ -221,7 +222,7 @@ def _mismatch(value: Any, expected: Any, where: str) -> str | None:
             if wrong:
                 return wrong
         return None
-    if origin is list:
+    if origin in (list, Sequence):
         if not isinstance(value, list):
             return f"{name} is no list"
         found = (_mismatch(item, inner[0], f"{name}[{i}].") for i, item in enumerate(value))

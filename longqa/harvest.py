@@ -7,11 +7,12 @@ harvest.repeated      near-duplicates that were left out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+
+import numpy as np
 
 from longdata.sources import Skip, Source
 from longdata.tokenizers import Tokenizer
@@ -20,18 +21,16 @@ from longqa.accounting import ReadDocument
 from longqa.folder import Folder
 from longqa.order import Order
 from longqa.progress import Progress
-from longqa.sketches import Sketches
 from longqa.source_work import SourceWork
+from longqa.spool import Spool
 from longqa.work import Unit, read_unit, unit_name, work_on
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Harvest:
     """Documents and what is known of them. `units` are the files that a later build can use."""
 
-    documents: list[ReadDocument]
+    documents: Sequence[ReadDocument]
     skips: list[Skip]
     repeated: list[Skip]
     units: set[str]
@@ -68,44 +67,46 @@ def offline(
         for name, unit in work.of(sources)
         for document in unit.documents
     ]
-    kept, repeated = without_repeated(
-        read,
+    repeated = repeats(
         folder.units,
         progress,
-        name=lambda d: (d.source, d.said.title),
-        sketch=lambda d: d.said.sketch(),
+        sketches=(d.said.sketch() for d in read),
+        names=lambda: ((d.source, d.said.title) for d in read),
     )
     return Harvest(
-        documents=kept,
+        documents=[d for number, d in enumerate(read) if number not in repeated],
         skips=work.skips,
-        repeated=repeated,
+        repeated=list(repeated.values()),
         units=set(work.made),
         num_read=len(work.made),
         num_worked=work.num_worked,
     )
 
 
-def without_repeated(
-    documents: Sequence[Item],
+def repeats(
     folder: Path,
     progress: Progress,
     *,
-    name: Callable[[Item], tuple[str, str]],
-    sketch: Callable[[Item], near_duplicates.Hashes],
-) -> tuple[list[Item], list[Skip]]:
-    """The documents that stay, and one line for each that says what another says already.
+    sketches: Iterable[near_duplicates.Hashes],
+    names: Callable[[], Iterable[tuple[str, str]]],
+) -> dict[int, Skip]:
+    """What says what another document says already, by its number, and how that is told.
 
-    `name` gives a document's source and title, `sketch` is called once for each. In `folder` lies
-    what does not stay in memory.
+    `names` gives the source and the title of each document. The sketches wait in `folder`.
     """
-    with Sketches(folder) as sketches:
-        for document in documents:
-            sketches.append(sketch(document))
-        same = near_duplicates.find(sketches)
-    skips = []
-    for index, duplicate in same.items():
-        source, title = name(documents[index])
-        other, _ = name(documents[duplicate.of])
-        skips.append(Skip(source, duplicate.reason, f"“{title}” repeats {other}"))
-        progress.left_out(skips[-1])
-    return [d for index, d in enumerate(documents) if index not in same], skips
+    kept = Spool(
+        folder,
+        to_bytes=lambda sketch: sketch.astype("<u8").tobytes(),
+        from_bytes=lambda data: np.frombuffer(data, "<u8").astype(np.uint64),
+        items=sketches,
+    )
+    same = near_duplicates.find(kept)
+    needed = same.keys() | {duplicate.of for duplicate in same.values()}
+    name_of = {number: name for number, name in enumerate(names()) if number in needed}
+    found = {}
+    for number, duplicate in same.items():
+        source, title = name_of[number]
+        detail = f"“{title}” repeats {name_of[duplicate.of][0]}"
+        found[number] = Skip(source, duplicate.reason, detail)
+        progress.left_out(found[number])
+    return found

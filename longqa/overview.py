@@ -11,6 +11,7 @@ Short rows, which have no text, are counted apart: lengths, depths and shares ar
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -101,10 +102,8 @@ class Statistics:
     by_split: Counter[str] = field(default_factory=Counter)
     by_license: Counter[str] = field(default_factory=Counter)  # of any of a row's sources
     by_kind_and_split: Counter[tuple[str, str]] = field(default_factory=Counter)
-    documents: dict[tuple[str, str], str] = field(default_factory=dict)  # title, hash → split
-    by_pair: Counter[tuple[str, str]] = field(
-        default_factory=Counter
-    )  # rows on a paper and another
+    documents: dict[int, str] = field(default_factory=dict)  # `document_key` → split
+    by_pair: Counter[int] = field(default_factory=Counter)  # rows on a paper and another
     passed: Counter[str] = field(default_factory=Counter)  # checks
     row_tokens: Lengths = field(default_factory=Lengths)
     context_tokens: Lengths = field(default_factory=Lengths)
@@ -157,10 +156,10 @@ class Statistics:
         kind = row["question_kind"]
         self.by_ctx[row["ctx"]] += 1
         self.num_whole += row["is_whole"]
-        names = [(source["title"], source["sha256"]) for source in row["sources"]]
-        self.documents.update(dict.fromkeys(names, row["split"]))
-        if len(names) > 1:
-            self.by_pair.update(names)
+        keys = [document_key(source["title"], source["sha256"]) for source in row["sources"]]
+        self.documents.update(dict.fromkeys(keys, row["split"]))
+        if len(keys) > 1:
+            self.by_pair.update(keys)
         self.passed.update(name for name, passed in row["checks"].items() if passed)
         self.row_tokens.add(row["row_tokens"])
         self.context_tokens.add(row["context_tokens"])
@@ -177,6 +176,12 @@ class Statistics:
     def documents_of(self, split: str) -> int:
         """How many documents have rows in a split."""
         return sum(found == split for found in self.documents.values())
+
+
+def document_key(title: str, sha256: str) -> int:
+    """64 bits for a document: of many, their names would be most of what is held."""
+    said = f"{title}\x1f{sha256}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(said, digest_size=8).digest(), "little")
 
 
 def gather(rows: Iterable[Mapping[str, Any]]) -> Statistics:

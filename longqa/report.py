@@ -32,10 +32,10 @@ from typing import IO
 from longdata.atomic import writing
 from longdata.prompt_template import SHORT
 from longqa import report_overview
-from longqa.attribution import sources_of
+from longqa.attribution import Sources
 from longqa.dataset import read_rows
-from longqa.facts import BuildFacts, DocumentFacts
-from longqa.overview import COLUMNS, Statistics, gather
+from longqa.facts import BuildFacts
+from longqa.overview import COLUMNS, Statistics, document_key, gather
 from longqa.report_index import ReportIndex, as_json, document_of, write_element
 
 FILE_NAME = "report.html"
@@ -53,15 +53,13 @@ def write_report(folder: Path, facts: BuildFacts, statistics: Statistics | None 
     documents is shown and the page says so; its numbers are always those of the whole dataset.
     """
     statistics = statistics or gather(read_rows(folder, COLUMNS))
-    shown = _shown(facts)
-    sources = sources_of(facts, statistics)
+    shown, num_shown = _shown(facts)
+    sources = Sources(facts, statistics)
     style, script = _page_file("report.css"), _page_file("report.js")
     values = {
         "policy": _policy(style, script),
         "style": f"<style>{style}</style>",
-        "overview": report_overview.overview(
-            statistics, facts, sources, num_shown=_num_rows(shown)
-        ),
+        "overview": report_overview.overview(statistics, facts, sources, num_shown=num_shown),
         "title": report_overview.title(facts, sources),
         "script": f'<script type="module">{script}</script>',
     }
@@ -72,7 +70,7 @@ def write_report(folder: Path, facts: BuildFacts, statistics: Statistics | None 
             if index % 2 == 0:
                 page.write(text)
             elif text == "data":
-                _write_data(page, folder, facts, {(d["title"], d["sha256"]) for d in shown})
+                _write_data(page, folder, facts, shown)
             else:
                 page.write(values[text])
     return path
@@ -96,27 +94,31 @@ def _policy(style: str, script: str) -> str:
     return f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
 
 
-def _shown(facts: BuildFacts) -> list[DocumentFacts]:
-    """The documents whose examples the page holds: all, or a stable part that fits."""
-    made = [document for document in facts["documents"] if document["kept"]]
+def _shown(facts: BuildFacts) -> tuple[set[int], int]:
+    """The documents whose examples the page holds, and how many these are: all, or a stable part
+    that fits."""
+    made = sorted(
+        (
+            int.from_bytes(hashlib.sha256(document["id"].encode()).digest()[:8], "big"),
+            document_key(document["title"], document["sha256"]),
+            document["kept"],
+            document["tokens"],
+        )
+        for document in facts["documents"]
+        if document["kept"]
+    )
     rows = tokens = 0
-    shown: list[DocumentFacts] = []
-    for document in sorted(made, key=lambda d: hashlib.sha256(d["id"].encode()).digest()):
-        rows += document["kept"]
-        tokens += document["tokens"]
-        if shown and (rows > MOST_EXAMPLES or tokens > MOST_TOKENS):
+    shown: set[int] = set()
+    for _, key, kept, length in made:
+        tokens += length
+        if shown and (rows + kept > MOST_EXAMPLES or tokens > MOST_TOKENS):
             break
-        shown.append(document)
-    return shown
+        rows += kept
+        shown.add(key)
+    return shown, rows
 
 
-def _num_rows(documents: list[DocumentFacts]) -> int:
-    return sum(document["kept"] for document in documents)
-
-
-def _write_data(
-    page: IO[str], folder: Path, facts: BuildFacts, shown: set[tuple[str, str]]
-) -> None:
+def _write_data(page: IO[str], folder: Path, facts: BuildFacts, shown: set[int]) -> None:
     """The blocks of text as they come, then the index that says what is in them."""
     num_blocks = 0
     with ReportIndex(folder, has_model=facts["model"] is not None) as index:

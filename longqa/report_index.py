@@ -26,7 +26,7 @@ from typing import IO, Any, Self
 
 from longdata.prompt_template import PAPERS_BORDER, TITLES_BORDER
 from longqa.llm.taxonomy import ALL_KINDS
-from longqa.overview import about
+from longqa.overview import about, document_key
 from longqa.pieces import Pieces
 
 _BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
@@ -46,14 +46,14 @@ _COLUMNS = (
 _CHUNK = 3 << 14  # bytes: base64 of a multiple of three can be continued
 
 
-def document_of(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Title and hash of the document a row is about; those of two papers as longqa.llm.pairs
-    joins them."""
+def document_of(row: Mapping[str, Any]) -> int:
+    """The key of the document a row is about; of two papers as longqa.llm.pairs joins them."""
     titles = [source["title"] for source in row["sources"]]
     hashes = [source["sha256"] for source in row["sources"]]
     if len(hashes) == 1:
-        return titles[0], hashes[0]
-    return TITLES_BORDER.join(titles), hashlib.sha256("\x1f".join(hashes).encode()).hexdigest()
+        return document_key(titles[0], hashes[0])
+    both = hashlib.sha256("\x1f".join(hashes).encode()).hexdigest()
+    return document_key(TITLES_BORDER.join(titles), both)
 
 
 def write_element(page: IO[str], name: str, json_pieces: Iterable[str]) -> None:
@@ -106,10 +106,10 @@ class ReportIndex:
     def __init__(self, folder: Path, *, has_model: bool) -> None:
         self.pieces = Pieces()
         self._has_model = has_model
-        self._documents: dict[tuple[str, str], int] = {}
+        self._documents: dict[int, int] = {}
         self._place: dict[str, int] = {}  # of a context of the group at hand
         self._wide: dict[str, list[int]] = {}  # where its characters beyond 16 bits stand
-        self._current: tuple[str, str] | None = None
+        self._current: int | None = None
         with ExitStack() as stack:
             lists = ("documents", "groups", "contexts")
             self._lists = {name: _Values(folder, stack) for name in lists}

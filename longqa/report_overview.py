@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import islice
 
 from longdata.prompt_template import SHORT
-from longqa.attribution import Attributed
+from longqa.attribution import Sources
 from longqa.charts import Bar, bars, columns
 from longqa.facts import SPLITS, BuildFacts
 from longqa.llm.taxonomy import ALL_KINDS
@@ -16,16 +17,13 @@ from longqa.overview import Statistics, about
 _MOST_LISTED = 500  # sources or skipped files; more would make the page slow to open
 
 
-def title(facts: BuildFacts, sources: Sequence[Attributed]) -> str:
+def title(facts: BuildFacts, sources: Sources) -> str:
     """What the page is called."""
-    made = sum(not source.is_short for source in sources)
     only = facts["documents"][0]["title"] if len(facts["documents"]) == 1 else ""
-    return escape(f"LongQA: {only}" if only else f"LongQA: {made:,} documents")
+    return escape(f"LongQA: {only}" if only else f"LongQA: {sources.num_documents:,} documents")
 
 
-def overview(
-    statistics: Statistics, facts: BuildFacts, sources: Sequence[Attributed], *, num_shown: int
-) -> str:
+def overview(statistics: Statistics, facts: BuildFacts, sources: Sources, *, num_shown: int) -> str:
     """The overview as HTML."""
     note = ""
     if num_shown < statistics.num_long:
@@ -151,9 +149,7 @@ def _missing(facts: BuildFacts) -> str:
     return _table(("Kind", "Why", "Questions"), rows, numbers=(2,)) if rows else ""
 
 
-def _sources(sources: Sequence[Attributed], statistics: Statistics) -> str:
-    documents = [source for source in sources if not source.is_short]
-    short = [source for source in sources if source.is_short]
+def _sources(sources: Sources, statistics: Statistics) -> str:
     rows = [
         (
             _link(source.title, source.url) + " (short instructions)" * source.is_short,
@@ -163,13 +159,13 @@ def _sources(sources: Sequence[Attributed], statistics: Statistics) -> str:
             source.split,
             f"{source.num_rows:,}",
         )
-        for source in [*documents[:_MOST_LISTED], *short]
+        for source in [*islice(sources.documents(), _MOST_LISTED), *sources.short()]
     ]
     head = ("Title", "Author", "Year", "Licence", "Split", "Examples")
     twice = '<p class="small">An example that compares two papers counts for both.</p>'
     return (
         _table(head, rows, numbers=(5,))
-        + _and_more(len(documents))
+        + _and_more(sources.num_documents)
         + twice * bool(statistics.by_pair)
     )
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from longdata.licenses import normalise
 from longdata.prompt_template import SHORT
-from longqa.attribution import sources_of, verdict_of
+from longqa.attribution import Sources, verdict_of
 from longqa.build import Built
 from longqa.facts import BuildFacts
 from longqa.overview import render_statistics
@@ -105,7 +105,7 @@ def _num_documents(facts: BuildFacts) -> int:
 
 
 def _license(built: Built) -> str:
-    sources = sources_of(built.facts, built.statistics)
+    sources = Sources(built.facts, built.statistics)
     verdict = verdict_of(sources)
     if verdict.license == "unknown":
         unclear = [source for source in sources if normalise(source.license) is None]

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import pyarrow as pa
 
@@ -32,6 +33,7 @@ from longqa import near_duplicates
 from longqa.code_fingerprint import code_fingerprint
 from longqa.work import (
     Tell,
+    damaged,
     load_tokenizer,
     must_be_unchanged,
     public_problem,
@@ -99,18 +101,14 @@ class KeptText:
                 return document
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
             pass  # whatever is wrong with it, it is said below
-        self.path.unlink(missing_ok=True)
-        raise UserError(
-            f"got {self.path.name}, a kept text that was damaged on the disk; allowed: files as "
-            "they were written; fix: run the same command again, the source is read anew"
-        )
+        raise damaged(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
     """The documents of one source, in its order, and what of it could not be used."""
 
-    documents: list[KeptText]
+    documents: Sequence[KeptText]
     problems: list[Skip]
 
     def num_documents(self) -> int:
@@ -149,22 +147,19 @@ def read_on(
 
 def read_texts(path: Path) -> Texts | None:
     """What a file holds; None when it is not there or damaged."""
-    wanted = list(range(_SCHEMA.names.index("sketch")))
     if not path.exists():
         return None
     try:
-        reader = pa.ipc.open_file(
-            pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
-        )
-        documents: list[KeptText] = []
+        numbers = array("q")
         problems: list[Skip] = []
+        reader = _open_facts(path)
         for number in range(reader.num_record_batches):
             entry = reader.get_batch(number).to_pylist()[0]
             if entry["problem"] is None:
-                documents.append(_kept(path, number, entry))
+                numbers.append(number)
             else:
                 problems.append(Skip(**entry["problem"]))
-        return Texts(documents=documents, problems=problems)
+        return Texts(documents=_Documents(path, numbers), problems=problems)
     except (pa.ArrowException, OSError, IndexError, KeyError, ValueError):
         path.unlink(missing_ok=True)
         return None
@@ -208,15 +203,45 @@ def _batch(entry: Mapping[str, Any]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([entry], schema=_SCHEMA)
 
 
-def _kept(path: Path, batch: int, entry: dict[str, Any]) -> KeptText:
-    return KeptText(
-        path=path,
-        batch=batch,
-        facts_json=entry["facts"],
-        language=entry["language"],
-        tokens=entry["tokens"],
-        counted_by=entry["counted_by"],
+class _Documents(Sequence[KeptText]):
+    """The documents of a file; what is known of one is read when it is asked for."""
+
+    def __init__(self, path: Path, numbers: array[int]) -> None:
+        self._path, self._numbers = path, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> KeptText: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[KeptText]: ...
+    def __getitem__(self, index: int | slice) -> KeptText | list[KeptText]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        number = self._numbers[index]
+        try:
+            entry = _facts_in(self._path).get_batch(number).to_pylist()[0]
+        except (pa.ArrowException, OSError, IndexError) as error:
+            raise damaged(self._path) from error
+        return KeptText(
+            path=self._path,
+            batch=number,
+            facts_json=entry["facts"],
+            language=entry["language"],
+            tokens=entry["tokens"],
+            counted_by=entry["counted_by"],
+        )
+
+
+def _open_facts(path: Path) -> Any:
+    wanted = list(range(_SCHEMA.names.index("sketch")))
+    return pa.ipc.open_file(
+        pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(included_fields=wanted)
     )
+
+
+_facts_in = lru_cache(maxsize=16)(_open_facts)
 
 
 @lru_cache(maxsize=16)

@@ -216,12 +216,17 @@ def read_sketch(path: Path, batch: int) -> near_duplicates.Hashes:
     try:
         stored = _sketches_in(path).get_batch(batch).column("sketch")[0].as_py()
     except (pa.ArrowException, OSError, IndexError, KeyError) as error:
-        path.unlink(missing_ok=True)
-        raise UserError(
-            f"got {path.name}, which was damaged on the disk; allowed: files as they were "
-            "written; fix: run the same command again, the source is read anew"
-        ) from error
+        raise damaged(path) from error
     return np.frombuffer(stored, "<u8").astype(np.uint64)
+
+
+def damaged(path: Path) -> UserError:
+    """Removes a kept file that cannot be read again, and says so."""
+    path.unlink(missing_ok=True)
+    return UserError(
+        f"got {path.name}, a kept file that was damaged on the disk; allowed: files as they were "
+        "written; fix: run the same command again, the source is read anew"
+    )
 
 
 @lru_cache(maxsize=16)

@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 import synthetic
 
-from longqa.attribution import Attributed, sources_of, verdict_of
+from longqa.attribution import Attributed, Sources, verdict_of
 from longqa.overview import gather
 
 
 def attributed(rows: list[dict[str, Any]]) -> list[Attributed]:
-    return sources_of(synthetic.facts_of(rows), gather(rows))
+    return list(Sources(synthetic.facts_of(rows), gather(rows)))
 
 
 def test_documents_with_rows_are_the_sources_as_the_build_has_them() -> None:
     rows = list(synthetic.rows(4))
     facts = synthetic.facts_of(rows)
-    facts["documents"].append({**facts["documents"][0], "title": "Unused", "kept": 0})
-    found = sources_of(facts, gather(rows))
+    unused = {**facts["documents"][0], "title": "Unused", "kept": 0}
+    facts["documents"] = [*facts["documents"], unused]
+    found = Sources(facts, gather(rows))
     assert [(one.title, one.split, one.num_rows) for one in found] == [
         ("Book 0", "train", 6),
         ("Book 1", "train", 6),
@@ -27,6 +28,7 @@ def test_documents_with_rows_are_the_sources_as_the_build_has_them() -> None:
         ("Book 3", "test", 6),
     ]
     assert not any(one.is_short for one in found)
+    assert len(found) == found.num_documents == 4
     assert verdict_of(found).license == "CC0-1.0"
 
 
@@ -37,7 +39,7 @@ def test_two_papers_are_sources_and_their_pair_is_none() -> None:
     for document in facts["documents"]:
         if document["kind"] == "paper":
             document["split"] = "train"  # as the build says of a document without rows of its own
-    found = sources_of(facts, gather(rows))
+    found = Sources(facts, gather(rows))
     assert [(one.title, one.license, one.split, one.num_rows) for one in found] == [
         ("Book 0", "CC0-1.0", "train", 6),
         ("On Groups", "CC-BY-4.0", "test", 2),

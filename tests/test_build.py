@@ -92,6 +92,8 @@ class TestInOneProcess:
         built = build_in(tmp_path / "out", tmp_path / "books", progress=hearing, license="CC0-1.0")
         facts = read_facts(tmp_path / "out")
         assert facts == built.facts
+        text = (tmp_path / "out" / "build.json").read_text(encoding="utf-8")
+        assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
         assert facts["requested"] == {"count": 72} and facts["kept"] == {"count": 60}
         assert facts["missing"] == [{"kind": "count", "reason": "no more paragraphs", "count": 12}]
         assert facts["rejected"] == [{"kind": "count", "reason": "too long", "count": 24}]

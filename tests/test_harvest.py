@@ -12,7 +12,7 @@ from longdata.sources import Skip
 from longqa import near_duplicates, work
 from longqa.build import sources_of
 from longqa.folder import Folder
-from longqa.harvest import Harvest, offline, without_repeated
+from longqa.harvest import Harvest, offline, repeats
 from longqa.order import Order
 from longqa.progress import Progress
 from longqa.recipe import Recipe
@@ -87,21 +87,17 @@ def test_of_things_known_by_a_sketch_the_first_stays(tmp_path: Path) -> None:
         name: near_duplicates.sketch(text) for name, text in zip("abcd", texts, strict=True)
     }
 
-    def stay(names: str) -> tuple[list[str], list[Skip]]:
-        return without_repeated(
-            list(names),
+    def told(names: str) -> dict[int, Skip]:
+        return repeats(
             tmp_path,
             Progress(),
-            name=lambda name: (f"{name}.txt", f"Title {name}"),
-            sketch=sketch_of.__getitem__,
+            sketches=(sketch_of[name] for name in names),
+            names=lambda: ((f"{name}.txt", f"Title {name}") for name in names),
         )
 
-    assert stay("abcd") == (
-        ["a", "b"],
-        [
-            Skip("c.txt", "near-duplicate", "“Title c” repeats a.txt"),
-            Skip("d.txt", "near-duplicate", "“Title d” repeats a.txt"),
-        ],
-    )
-    assert stay("") == ([], [])
+    assert told("abcd") == {
+        2: Skip("c.txt", "near-duplicate", "“Title c” repeats a.txt"),
+        3: Skip("d.txt", "near-duplicate", "“Title d” repeats a.txt"),
+    }
+    assert told("") == {}
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from longdata.errors import UserError
 from longqa.llm.taxonomy import MODEL_KINDS
-from longqa.overview import Lengths, about, gather, in_order, inspect_dataset, spark
+from longqa.overview import Lengths, about, document_key, gather, in_order, inspect_dataset, spark
 from longqa.questions import KINDS
 
 
@@ -150,9 +150,9 @@ def test_a_pair_of_papers_is_no_third_document() -> None:
     )
     pairs = synthetic.pair_rows()
     found = gather([{**made.row(), "split": "train"}, *pairs])
-    names = [(source["title"], source["sha256"]) for source in pairs[0]["sources"]]
-    assert list(found.documents) == names
-    assert found.by_pair == dict.fromkeys(names, 2)
+    keys = [document_key(source["title"], source["sha256"]) for source in pairs[0]["sources"]]
+    assert list(found.documents) == keys
+    assert found.by_pair == dict.fromkeys(keys, 2)
     assert found.by_license == {"CC-BY-4.0": 3, "CC0-1.0": 2}
     same = synthetic.pair_rows(second=synthetic.paper("On Rivers", license="CC-BY-4.0"))
     assert gather(same).by_license == {"CC-BY-4.0": 2}  # of two rows, not of four sources

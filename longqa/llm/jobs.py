@@ -7,20 +7,23 @@ reading.repeated            what says the same as another one: left out before a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
 from longdata.documents import Document
 from longdata.sources import Skip, Source
 from longdata.tokenizers import Tokenizer
 from longqa.folder import Folder
-from longqa.harvest import without_repeated
+from longqa.harvest import repeats
 from longqa.llm.pairs import join, pairs
 from longqa.order import Order
 from longqa.progress import Progress
 from longqa.records import SourceRecord
 from longqa.source_work import SourceWork
+from longqa.spool import Spool, dumps
 from longqa.texts import KeptText, Texts, read_on, read_texts, texts_name
 from longqa.work import document_unit_name
 
@@ -66,7 +69,7 @@ class Job:
 class Reading:
     """What there is to ask about."""
 
-    jobs: list[Job]
+    jobs: Sequence[Job]  # loaded when they are asked for
     groups: dict[str, str]  # document id → group, for papers that are compared
     skips: list[Skip]
     repeated: list[Skip]
@@ -93,21 +96,36 @@ def read_all(
         work=partial(read_on, tokenizer=order.recipe.tokenizer, units=folder.units),
     )
     work.do(sources)
-    read = [(name, text) for name, made in work.of(sources) for text in made.documents]
-    kept, repeated = without_repeated(
-        read,
+    read = work.of(sources)
+
+    def texts() -> Iterator[tuple[str, KeptText]]:
+        return ((name, text) for name, made in read for text in made.documents)
+
+    repeated = repeats(
         folder.units,
         progress,
-        name=lambda item: (item[0], str(item[1].facts["title"])),
-        sketch=lambda item: item[1].sketch(),
+        sketches=(text.sketch() for _, text in texts()),
+        names=lambda: ((name, str(text.facts["title"])) for name, text in texts()),
     )
-    jobs = [Job(source=name, texts=(text,)) for name, text in kept]
-    compared = list(_pairs(order, jobs))
+    jobs = Spool(
+        folder.units,
+        to_bytes=_job_to_bytes,
+        from_bytes=_job_from_bytes,
+        items=(
+            Job(source=name, texts=(text,))
+            for number, (name, text) in enumerate(texts())
+            if number not in repeated
+        ),
+    )
+    groups: dict[str, str] = {}
+    for job in list(_pairs(order, jobs)):
+        jobs.append(job)
+        groups.update({text.id: job.id for text in job.texts})
     return Reading(
-        jobs=jobs + compared,
-        groups={text.id: job.id for job in compared for text in job.texts},
+        jobs=jobs,
+        groups=groups,
         skips=work.skips,
-        repeated=repeated,
+        repeated=list(repeated.values()),
         files=set(work.made),
         num_read=len(work.made),
         num_worked=work.num_worked,
@@ -119,14 +137,27 @@ def _pairs(order: Order, jobs: Sequence[Job]) -> Iterator[Job]:
     if order.recipe.kinds and "comparison" not in order.recipe.kinds:
         return
     half = order.recipe.ctx[-1] // 2 - PROMPT_ROOM // 2
-    papers = {
-        job.id: job for job in jobs if job.texts[0].facts["kind"] == "paper" and job.tokens <= half
-    }
-    for language in sorted({job.texts[0].language or "" for job in papers.values()}):
-        ids = [id for id, job in papers.items() if (job.texts[0].language or "") == language]
-        for one, other in pairs(ids if language else []):
-            first, second = papers[one], papers[other]
+    papers: dict[str, dict[str, int]] = {}  # by language: the numbers of jobs, by id
+    for number, job in enumerate(jobs):
+        (text,) = job.texts
+        if text.language and text.facts["kind"] == "paper" and job.tokens <= half:
+            papers.setdefault(text.language, {})[job.id] = number
+    for language in sorted(papers):
+        numbers = papers[language]
+        for one, other in pairs(list(numbers)):
+            first, second = jobs[numbers[one]], jobs[numbers[other]]
             yield Job(source=f"{first.source} + {second.source}", texts=first.texts + second.texts)
+
+
+def _job_to_bytes(job: Job) -> bytes:
+    texts = [{**asdict(text), "path": str(text.path)} for text in job.texts]
+    return dumps({"source": job.source, "texts": texts})
+
+
+def _job_from_bytes(data: bytes) -> Job:
+    said = json.loads(data)
+    texts = (KeptText(**{**text, "path": Path(text["path"])}) for text in said["texts"])
+    return Job(source=said["source"], texts=tuple(texts))
 
 
 def _record(text: KeptText) -> SourceRecord:

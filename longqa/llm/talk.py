@@ -15,15 +15,16 @@ import asyncio
 import os
 import random
 import traceback
+from array import array
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from longdata.sources import Skip, Source
 from longdata.tokenizers import Tokenizer
-from longqa.accounting import ReadDocument
+from longqa.accounting import ReadDocument, spool_of_documents
 from longqa.folder import Folder
 from longqa.harvest import Harvest
 from longqa.llm.calls import Caller
@@ -94,55 +95,62 @@ class _Talk:
     ) -> None:
         self._order, self._folder = order, folder
         self._tokenizer, self._progress = tokenizer, progress
-        self._units: dict[str, str] = {}  # file names, by job id
         self._crashes: dict[str, str] = {}
-        self._num_partial = 0
-        self.finished: set[str] = set()
+        self._partial: set[str] = set()  # names of files that hold a part of the questions
+        self.finished: set[str] = set()  # of files that hold all
         self.skips: list[Skip] = []
         self.stopped: str | None = None
         self.notes: list[str] = []
 
     def do(self, jobs: Sequence[Job]) -> None:
         """Ask about every document that has no unit yet."""
-        to_do = []
-        for job in jobs:
+        to_do, num_tokens, longest = array("q"), 0, 0
+        for number, job in enumerate(jobs):
             path = self._path(job)
-            if read_unit(path) is None:
-                to_do.append(job)
+            if read_unit(path) is not None:
+                self.finished.add(path.name)
             else:
-                self._take(job, path)
+                to_do.append(number)
+                num_tokens += job.tokens
+                longest = max(longest, job.tokens)
         if to_do:
             self._progress.begin(
                 finished=len(self.finished),
                 to_do=len(to_do),
-                num_bytes=sum(job.tokens for job in to_do),
+                num_bytes=num_tokens,
                 noun="document",
             )
             try:
-                asyncio.run(self._hold(to_do))
+                asyncio.run(self._hold(_Picked(jobs, to_do), longest))
             finally:
                 self._progress.end()
         if self._crashes:
             raise Crash(self._crashes)
 
-    def documents(self, jobs: Sequence[Job]) -> tuple[list[ReadDocument], dict[str, str]]:
+    def documents(self, jobs: Sequence[Job]) -> tuple[Sequence[ReadDocument], dict[str, str]]:
         """What came of the jobs, in their order, and the group of each joined document: that of
         its parts. The account of rejects becomes that of these documents; the answers stay."""
-        found: list[ReadDocument] = []
+        found = spool_of_documents(self._folder.units)
         groups: dict[str, str] = {}
+        ids: set[str] = set()
         for job in jobs:
-            name = self._units.get(job.id)
-            unit = read_unit(self._folder.units / name) if name is not None else None
-            if unit is not None:
-                found += [ReadDocument(source=job.source, said=said) for said in unit.documents]
+            path = self._path(job)
+            partial = _partial_of(path)
+            if path.name in self.finished:
+                unit = read_unit(path)
+            else:
+                unit = read_unit(partial) if partial.name in self._partial else None
+            for said in unit.documents if unit is not None else ():
+                found.append(ReadDocument(source=job.source, said=said))
+                ids.add(said.id)
                 if len(job.texts) > 1:
-                    groups.update({said.id: job.id for said in unit.documents})
+                    groups[said.id] = job.id
         if self._folder.ledger.exists():
             with Ledger.open(self._folder.ledger) as ledger:
-                ledger.keep_decisions({document.said.id for document in found})
+                ledger.keep_decisions(ids)
         return found, groups
 
-    async def _hold(self, jobs: Sequence[Job]) -> None:
+    async def _hold(self, jobs: Sequence[Job], longest: int) -> None:
         assert self._order.model is not None
         with Ledger.open(self._folder.ledger) as ledger:
             endpoints = self._order.model.endpoints
@@ -154,7 +162,6 @@ class _Talk:
                 spent_tokens=spent.tokens,
             )
             async with AsyncExitStack() as stack:
-                longest = max(job.tokens for job in jobs)
                 servers: list[Server] = []
                 callers: list[Caller] = []
                 for endpoint in endpoints:
@@ -216,9 +223,9 @@ class _Talk:
         ledger.decide(prepared.document.id, interview.decisions)
         path = self._path(job)
         if not outcome.is_complete:
-            path = path.with_name(path.stem + _PARTIAL)
+            path = _partial_of(path)
         write_unit(path, prepared.document, outcome)
-        self._take(job, path)
+        (self.finished if outcome.is_complete else self._partial).add(path.name)
         self._progress.done(job.title, 1, len(outcome.examples), job.tokens)
 
     async def _guarded(self, job: Job, work: Coroutine[Any, Any, Any]) -> Any:
@@ -239,17 +246,17 @@ class _Talk:
         if purse.is_spent:
             return (
                 f"the budget is spent: {purse.spent_tokens:,} tokens and ${purse.spent_usd:,.2f} "
-                f"by all runs in this folder, {self._num_partial:,} documents asked about in part "
+                f"by all runs in this folder, {len(self._partial):,} documents asked about in part "
                 f"and {len(self.skips):,} not at all; run the same command with a larger --max-usd "
                 "or --max-tokens to go on, no answer is paid for twice"
             )
-        if self._num_partial:
+        if self._partial:
             failed = Counter[str]()
             for caller in callers:
                 failed.update(caller.standing.failed)
             why = ", ".join(f"{count:,} {reason}" for reason, count in failed.most_common(3))
             return (
-                f"calls failed ({why}), so {self._num_partial:,} documents were asked about in "
+                f"calls failed ({why}), so {len(self._partial):,} documents were asked about in "
                 "part; run the same command to ask again, no answer is paid for twice"
             )
         return None
@@ -263,13 +270,28 @@ class _Talk:
     def _path(self, job: Job) -> Path:
         return self._folder.units / job.unit(self._order, self._tokenizer.fingerprint)
 
-    def _take(self, job: Job, path: Path) -> None:
-        name = path.name
-        self._units[job.id] = name
-        if name.endswith(_PARTIAL):
-            self._num_partial += 1
-        else:
-            self.finished.add(name)
+
+class _Picked(Sequence[Job]):
+    """Some of the jobs, by their numbers."""
+
+    def __init__(self, jobs: Sequence[Job], numbers: array[int]) -> None:
+        self._jobs, self._numbers = jobs, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> _Picked: ...
+    def __getitem__(self, index: int | slice) -> Job | _Picked:
+        if isinstance(index, slice):
+            return _Picked(self._jobs, self._numbers[index])
+        return self._jobs[self._numbers[index]]
+
+
+def _partial_of(path: Path) -> Path:
+    return path.with_name(path.stem + _PARTIAL)
 
 
 def _sentence(callers: Sequence[Caller]) -> str:

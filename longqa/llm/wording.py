@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from longdata.documents import DocumentKind
 from longqa.llm.forms import Attempted, Compared, Judged, Looked, Written
+from longqa.llm.passages import CLOSED, OPENED
 from longqa.llm.taxonomy import MODEL_KINDS, ModelKind
 from longqa.records import Material
 
@@ -136,7 +137,7 @@ def judge(question: str, answer: str, quotes: Sequence[str]) -> str:
     shown = "\n\n".join(f"[{number}] {quote}" for number, quote in enumerate(quotes, start=1))
     return (
         "Score an answer to a question about a long text. You are shown the quotes it rests on, "
-        "each with what stands around it, not the whole text.\n\n"
+        f"each between {OPENED} and {CLOSED} in what stands around it, not the whole text.\n\n"
         "correct: 5 = nothing in the answer is wrong as far as can be seen, 1 = it is wrong.\n"
         "supported: 5 = the quotes and what stands around them show all of it, 1 = nothing.\n"
         "clear: 5 = the question has one meaning and asks for what is answered, 1 = neither.\n"
