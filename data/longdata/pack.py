@@ -36,6 +36,7 @@ from longdata.pack_stages import (
     LOST,
     NOTES,
     WORK,
+    forget,
     is_finished,
     packed_folder,
     stages_of,
@@ -81,6 +82,7 @@ def pack_corpus(
             return _packed(out, plan, is_new=False)
         _prepare(out, plan, engine, fresh=order.fresh)
         plan.save(out / WORK)
+        forget()
         folder = out / WORK / ENGINE
         if not run_stages(stages_of(out, plan), engine, folder=folder, plan=plan.hash, tell=tell):
             return Packed(out=out, is_submitted=True)

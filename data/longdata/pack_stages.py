@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,13 +38,16 @@ from longdata.errors import UserError
 from longdata.mixing import select
 from longdata.pack_decontamination import Checker
 from longdata.pack_facts import pack_facts
-from longdata.pack_plan import Plan
+from longdata.pack_plan import NAME, Plan
 from longdata.packed import PACK, RowPlan, publish, read_facts, shards_of, write_rows
 from longdata.packing import Packing, pack
 from longdata.sources import Skip
 from longdata.token_shard import SKIPPED, DocumentText, write_shard
 from longdata.token_store import TokenStore, seal
 from longdata.tokenizers import Tokenizer, single_threaded
+
+if TYPE_CHECKING:
+    from longdata.fast_tokens import FastTokens
 
 WORK, ENGINE, FINISHED, NOTES = ".work", "engine", "finished", "notes"
 LOST = "skipped.jsonl"
@@ -106,9 +109,7 @@ class MakeTokens:
         if not plan.is_fast or (folder / name).exists():
             made(Encoder(tokenizer))
             return
-        from longdata.fast_tokens import fast_encode
-
-        _, problem = fast_encode(tokenizer, ()).run(made)
+        _, problem = _fast(plan.tokenizer_file, plan.settings.fingerprint).run(made)
         if problem:
             note = out / WORK / NOTES / name
             with disk_errors(out):
@@ -298,7 +299,7 @@ def _write_lost(part: Path, out: Path, plan: Plan) -> None:
 
 def is_finished(out: Path, plan: str, ctxs: Sequence[int]) -> bool:
     """Whether all of a plan was published. UserError when what was published is damaged."""
-    if (out / WORK).exists():
+    if (out / WORK / NAME).exists():
         try:
             if (out / WORK / FINISHED).read_text(encoding="utf-8") != plan:
                 return False
@@ -335,6 +336,14 @@ def _is_of(folder: Path, plan: str) -> bool:
         return False
 
 
+def forget() -> None:
+    """Read plan, tokenizer and tables again where they are next needed: they may be others now."""
+    _plan_in.cache_clear()
+    _tokenizer.cache_clear()
+    _fast.cache_clear()
+    _checker.cache_clear()
+
+
 @lru_cache(maxsize=2)
 def _plan_in(work: Path, hash: str) -> Plan:
     plan = Plan.load(work)
@@ -356,6 +365,13 @@ def _tokenizer(file: str, fingerprint: str) -> Tokenizer:
             "fix: run the command again with --fresh"
         )
     return tokenizer
+
+
+@lru_cache(maxsize=1)
+def _fast(file: str, fingerprint: str) -> FastTokens:
+    from longdata.fast_tokens import fast_encode
+
+    return fast_encode(_tokenizer(file, fingerprint), ())  # the plan has samples compared
 
 
 @lru_cache(maxsize=1)
