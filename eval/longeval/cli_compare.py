@@ -24,7 +24,7 @@ def compare(
     found = compare_runs(first, second)
     one, two = found.names
     table = Table(box=None, pad_edge=False)
-    heads = ("", "score", one, two, "only first", "only second", "cases", "p", "p (Holm)")
+    heads = ("", "score", "first", "second", "only 1st", "only 2nd", "cases", "p", "p (Holm)")
     for head in heads:
         table.add_column(head, justify="left" if head in ("", "score") else "right")
     for row in found.rows:
@@ -40,6 +40,7 @@ def compare(
             f"{row.adjusted:.3g}",
         )
     console = Console()
+    console.print(f"first: {one}; second: {two}", highlight=False)
     console.print(table)
     if found.unmatched:
         console.print(f"{found.unmatched:,} cases that only one of them answered are left out")

@@ -1,24 +1,26 @@
-"""The table of a retrieval run on the terminal.
+"""The tables of a retrieval run on the terminal.
 
-show(run, Path("out"))
-ctx    topics  asked  accuracy             strict  …  answers
-3,276  5       first  0.88 (0.76 – 0.94)   0.88    …  50
-template: raw; refused: 3 longer than the context
+    show(run, Path("out"))
+    ctx    topics  asked  accuracy             strict  …  answers
+    3,276  5       first  0.88 (0.76 – 0.94)   0.88    …  50
+    template: raw; refused: 3 longer than the context
+
+Parts of a run (kinds of question, depths) are a second table; the grid of passkeys is a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# What tells the rows of the table apart, and what it is called there.
+# What tells the rows of a table apart, and what it is called there.
 _KEYS = {
     "part": "",
     "num_topics": "topics",
     "num_lines": "lines",
     "asked": "asked",
-    "format": "format",
+    "question_kind": "question",
     "depth": "depth",
     "ctx": "ctx",
 }
@@ -28,9 +30,23 @@ _NAMES = {"accuracy nearest": "accuracy", "accuracy strict": "strict", "accuracy
 def show(run: Mapping[str, Any], out: Path) -> None:
     """Print the numbers, one line for each length or part, and what was refused."""
     from rich.console import Console
+
+    console = Console()
+    numbers = run["numbers"]
+    console.print(_table([number for number in numbers if not number.get("is_detail")]))
+    details = [number for number in numbers if number.get("is_detail")]
+    if details and run["kind"] != "passkey":
+        console.print()
+        console.print(_table([{**number, "part": None} for number in details]))
+    refused = ", ".join(f"{count:,} {reason}" for reason, count in run["skipped"].items())
+    said = f"template: {run['protocol']['template']}"
+    console.print(said + (f"; refused: {refused}" if refused else ""), highlight=False)
+    Console(stderr=True).print(f"{out / 'result.json'}: written", highlight=False, soft_wrap=True)
+
+
+def _table(numbers: Sequence[Mapping[str, Any]]) -> Any:
     from rich.table import Table
 
-    numbers = [number for number in run["numbers"] if not number.get("is_detail")]
     keys = [key for key in _KEYS if any(number.get(key) is not None for number in numbers)]
     rows: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
     for number in numbers:
@@ -44,12 +60,7 @@ def show(run: Mapping[str, Any], out: Path) -> None:
         answers = max(number["n"] for number in row.values())
         cells = [_cell(row.get(name), index) for index, name in enumerate(names)]
         table.add_row(*map(_value, values), *cells, f"{answers:,}")
-    console = Console()
-    console.print(table)
-    refused = ", ".join(f"{count:,} {reason}" for reason, count in run["skipped"].items())
-    said = f"template: {run['protocol']['template']}"
-    console.print(said + (f"; refused: {refused}" if refused else ""), highlight=False)
-    Console(stderr=True).print(f"{out / 'result.json'}: written", highlight=False)
+    return table
 
 
 def _name(number: Mapping[str, Any]) -> str:
@@ -61,11 +72,9 @@ def _name(number: Mapping[str, Any]) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if _is_float(value) else value
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, float)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def _cell(number: Mapping[str, Any] | None, index: int) -> str:

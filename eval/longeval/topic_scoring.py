@@ -58,7 +58,7 @@ def nearest(reply: str, *, label: str, topics: Sequence[str]) -> bool:
     answer = normalise(first_answer(reply))
     of_label = similarity(label, answer)
     return of_label >= LEAST_SIMILARITY and all(
-        similarity(topic, answer) <= of_label for topic in topics
+        similarity(topic, answer, above=of_label) <= of_label for topic in topics
     )
 
 
@@ -73,13 +73,16 @@ def lists_topics(reply: str) -> bool:
     return len(_ITEM.findall(_unlisted(reply))) >= 2
 
 
-def similarity(topic: str, answer: str) -> float:
-    """How like the topic the likest run of words of a normalised answer is, from 0 to 1."""
+def similarity(topic: str, answer: str, *, above: float = 0.0) -> float:
+    """How like the topic the likest run of words of a normalised answer is, from 0 to 1.
+
+    What is at most `above` is not looked at closely; then the answer is `above`.
+    """
     wanted = _ARTICLE.sub("", normalise(topic))
     if not wanted or not answer:
         return 0.0
     if len(wanted) > len(answer):
-        return _ratio(wanted, [answer])
+        return _ratio(wanted, [answer], above)
     words, length = answer.split(), len(wanted.split())
     windows = [
         " ".join(words[at : at + width])
@@ -87,7 +90,7 @@ def similarity(topic: str, answer: str) -> float:
         if width >= 1
         for at in range(max(1, len(words) - width + 1))
     ]
-    return _ratio(wanted, windows)
+    return _ratio(wanted, windows, above)
 
 
 def normalise(text: str) -> str:
@@ -128,9 +131,9 @@ def _unlisted(reply: str) -> str:
     return (listed[2] if listed else text).replace("\\n", "\n")
 
 
-def _ratio(topic: str, windows: Sequence[str]) -> float:
+def _ratio(topic: str, windows: Sequence[str], above: float) -> float:
     """The largest Gestalt ratio; the topic is the first sequence, for it is not symmetric."""
-    best = 0.0
+    best = above
     matcher = SequenceMatcher(None, topic, "", autojunk=False)
     for window in windows:
         matcher.set_seq2(window)
