@@ -148,7 +148,7 @@ def _short() -> Iterator[tuple[str, str]]:
 
 def _long() -> Iterator[tuple[str, str]]:
     for path in sorted((SHARED / "books").rglob("*.txt")):
-        yield "book", path.read_text(encoding="utf-8")
+        yield "book", path.read_text(encoding="utf-8", errors="replace")
 
 
 def _invented(kind: str) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from longdata.errors import SourceError, UserError
-from longdata.fetch import default_cache_dir, fetch
 from longdata.readers import read_source, rows, suffix_of
 from longdata.sources import Skip, Source, discover, sha256_of
 from longdata.walking import reason_of
@@ -197,6 +196,8 @@ def _from_hub(name: str, where: Hub, offline: bool) -> list[Source]:
 
 
 def _from_web(name: str, where: Web, cache_dir: Path | None, offline: bool) -> list[Source]:
+    from longdata.fetch import default_cache_dir, fetch  # its HTTP client is slow to import
+
     files = []
     for address in where.addresses:
         try:

@@ -23,7 +23,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ from longdata.tokenizers import Tokenizer
 
 LIBRARY = "gigatoken"
 PIECE = 32_000  # characters in one call; larger ones gain nothing
-SAMPLE = 20_000  # characters of each sample that are compared
+SAMPLE = 5_000  # characters of each sample that are compared
 CHECK_EVERY = 4_000_000  # characters
 STRETCH = 2_000  # characters of a check
 
@@ -86,12 +86,12 @@ class FastTokens:
     problem: str
     samples: int  # texts that were compared
     characters: int
-    _load: Callable[[], _Fast] | None = field(repr=False)
+    _backend: _Backend | None = field(repr=False)
 
     @property
     def is_fast(self) -> bool:
         """Whether gigatoken is used."""
-        return self._load is not None
+        return self._backend is not None
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -105,9 +105,9 @@ class FastTokens:
 
     def encoder(self) -> Encoder:
         """A new encoder, for one shard. Raises DiffersError where gigatoken is found wrong."""
-        if self._load is None:
+        if self._backend is None:
             return Encoder(self.tokenizer)
-        return Encoder(self.tokenizer, _Checked(self.tokenizer, self._load), piece=PIECE)
+        return Encoder(self.tokenizer, _Checked(self.tokenizer, self._backend), piece=PIECE)
 
     def run(self, work: Callable[[Encoder], Made]) -> tuple[Made, str]:
         """`work` with an encoder; where gigatoken is found wrong, again with the tokenizer's own.
@@ -127,34 +127,25 @@ def fast_encode(tokenizer: Tokenizer, samples: Sequence[str]) -> FastTokens:
     Without samples nothing is compared: for workers of a run that has compared.
     """
     try:
-        library = require(LIBRARY, "fast")
+        backend = _backend_of(tokenizer)
     except UserError as error:
         return _own(tokenizer, str(error))
-    description = tokenizer.hf.to_str()
-
-    def load() -> _Fast:
-        # The backend's own method needs no arrays of another library and starts no threads.
-        encode: _Fast = library.Tokenizer.from_json(description).backend.encode
-        return encode
-
-    try:
-        fast = load()
     except BaseException as error:
         return _own(tokenizer, f"{LIBRARY} does not know this tokenizer: {_said(error)}")
     compared = characters = 0
     for text in _texts(tokenizer, samples):
-        problem = _difference(tokenizer, fast, text)
+        problem = _difference(tokenizer, backend.encode, text)
         if problem:
             return _own(tokenizer, problem, compared + 1, characters + len(text))
         compared, characters = compared + 1, characters + len(text)
     return FastTokens(
-        tokenizer=tokenizer, problem="", samples=compared, characters=characters, _load=load
+        tokenizer=tokenizer, problem="", samples=compared, characters=characters, _backend=backend
     )
 
 
 def _own(tokenizer: Tokenizer, problem: str, samples: int = 0, characters: int = 0) -> FastTokens:
     return FastTokens(
-        tokenizer=tokenizer, problem=problem, samples=samples, characters=characters, _load=None
+        tokenizer=tokenizer, problem=problem, samples=samples, characters=characters, _backend=None
     )
 
 
@@ -189,36 +180,63 @@ def _difference(tokenizer: Tokenizer, fast: _Fast, text: str) -> str:
     )
 
 
-class _Checked:
-    """The ids of texts, some of them encoded both ways; what it remembers is bounded."""
+class _Backend:
+    """gigatoken for a tokenizer. What it remembers of words makes it fast, and is bounded."""
 
-    def __init__(self, tokenizer: Tokenizer, load: Callable[[], _Fast]) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, load: Callable[[], _Fast]) -> None:
         self._load = load
-        self._fast = load()
-        self._unchecked = CHECK_EVERY  # the first text is checked
         self._passed = 0
+        self.encode = load()
+
+    def renew(self, passed: int) -> None:
+        """Begin anew when enough characters have passed."""
+        self._passed += passed
+        if self._passed >= RENEW_EVERY:
+            self.encode, self._passed = self._load(), 0
+
+
+@lru_cache(maxsize=1)  # of a process that makes one shard after the other
+def _backend_of(tokenizer: Tokenizer) -> _Backend:
+    library = require(LIBRARY, "fast")
+    description = tokenizer.hf.to_str()
+
+    def load() -> _Fast:
+        # The backend's own method needs no arrays of another library and starts no threads.
+        encode: _Fast = library.Tokenizer.from_json(description).backend.encode
+        return encode
+
+    return _Backend(load)
+
+
+class _Checked:
+    """The ids of texts, some of them encoded both ways."""
+
+    def __init__(self, tokenizer: Tokenizer, backend: _Backend) -> None:
+        self._tokenizer = tokenizer
+        self._backend = backend
+        self._unchecked = CHECK_EVERY  # the first text is checked
 
     def __call__(self, texts: Sequence[str]) -> Sequence[Ids] | Sequence[list[int]]:
+        encode = self._backend.encode
         try:
-            found = [self._fast(text) for text in texts]
+            found = [encode(text) for text in texts]
         except TypeError:  # half a character: the tokenizer says where
             return self._tokenizer.encode_batch(texts)
         except BaseException as error:
             raise DiffersError(f"{LIBRARY} fails: {_said(error)}") from error
         for text in texts:
             self._check(text)
-        if self._passed >= RENEW_EVERY:
-            self._fast, self._passed = self._load(), 0
+        self._backend.renew(sum(map(len, texts)))
         return found
 
     def _check(self, text: str) -> None:
-        self._passed += len(text)
         self._unchecked += len(text)
         if self._unchecked >= CHECK_EVERY:
             start = self._unchecked % max(1, len(text) - STRETCH)
             self._unchecked = 0
-            problem = _difference(self._tokenizer, self._fast, text[start : start + STRETCH])
+            problem = _difference(
+                self._tokenizer, self._backend.encode, text[start : start + STRETCH]
+            )
             if problem:
                 raise DiffersError(problem)
 
