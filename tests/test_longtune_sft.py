@@ -97,7 +97,7 @@ def test_a_run_learns_the_answers_and_gives_an_adapter(model: Path) -> None:
     recipe = recipe_for(model, values)
     said = invoke(*flags_of(recipe, *FAST))
     losses = [line["loss"] for line in metrics.read(Path(recipe.out) / metrics.NAME)]
-    assert losses[-1] < losses[0] - 0.5
+    assert losses[-1] < losses[0] - 0.2
     assert "1 of 7 rows left out (1 longer than the context); listed in" in said.output
     out = Path(recipe.out)
     assert (out / "model" / "adapter_model.safetensors").is_file()
@@ -123,7 +123,7 @@ def test_an_adapter_is_trained_further(model: Path) -> None:
     one, two = (
         [line["loss"] for line in metrics.read(Path(r.out) / metrics.NAME)] for r in (first, second)
     )
-    assert two[0] < one[0] - 0.5, "it begins where the first one ended"
+    assert two[0] < one[0] - 0.2, "it begins where the first one ended"
 
 
 def test_a_model_that_reads_the_context_keeps_its_rope(model: Path) -> None:

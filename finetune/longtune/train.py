@@ -78,6 +78,7 @@ def run(
     last = None if folder.is_finished else folder.last_checkpoint()
     if folder.is_finished:
         return _trained(folder, steps, went_on_after=steps)
+    args.distributed_state.wait_for_everyone()  # all have looked before the first one writes
     with args.main_process_first(desc="the folder of the run"):
         if args.process_index == 0:
             folder.begin(said, recipe)
