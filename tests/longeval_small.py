@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 VOCAB = 64
 
@@ -43,6 +43,7 @@ def tokenizer_file(folder: Path, *, adds_bos: bool = True) -> None:
     vocab = {"<unk>": 0, "<s>": 1, "</s>": 2, **{letter: 3 + i for i, letter in enumerate(letters)}}
     made = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    made.decoder = decoders.Fuse()
     made.add_special_tokens(["<s>", "</s>", "<unk>"])
     if adds_bos:
         made.post_processor = processors.TemplateProcessing(
@@ -77,7 +78,7 @@ def token_set(
     ids = random_tokens(sum(lengths)) if tokens is None else tokens
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokens.bin").write_bytes(ids.astype("<u2").tobytes())
-    starts = np.cumsum([0, *lengths[:-1]]).tolist()
+    starts = np.cumsum([0, *lengths])[:-1].tolist()
     documents = [
         {"id": f"{i}", "title": f"Book {i}", "source": f"{i}.txt", "start": start, "tokens": length}
         for i, (start, length) in enumerate(zip(starts, lengths, strict=True))

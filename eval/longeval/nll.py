@@ -105,12 +105,12 @@ class Scorer:
         import torch
 
         rows = max(16, self.most_logits // self.vocab_size)
-        parts = [
-            _losses(self._head(hidden_ND[at : at + rows]), targets_N[at : at + rows])
-            for at in range(0, len(targets_N), rows)
-        ]
-        found: Losses = torch.cat(parts).cpu().numpy()
-        return found
+        found = torch.empty(len(targets_N), dtype=torch.float32, device=targets_N.device)
+        for at in range(0, len(targets_N), rows):
+            part = slice(at, at + rows)
+            found[part] = _losses(self._head(hidden_ND[part]), targets_N[part])
+        losses: Losses = found.cpu().numpy()
+        return losses
 
     def _is_plain(self) -> bool:
         """Whether hidden states through the head are the model's logits, found out on 24 tokens."""
