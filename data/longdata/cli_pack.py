@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 SHORT_HELP = "Pack a corpus into rows of exactly so many tokens."
 EXAMPLES = (
-    "longdata pack redpajama/ --tokenizer meta-llama/Llama-2-7b-hf --ctx 8192 --out packed",
-    "longdata pack wiki.jsonl book=gutenberg/ --ctx 8192,32768,100000 --mix book=0.5 --out packed",
-    "longdata pack togethercomputer/RedPajama-Data-1T-Sample --ctx 32768 --out packed",
-    "longdata pack arxiv/ --ctx 65536 --keep-short 0.1 --tokens 1B --decontaminate pg19 --out p",
-    "longdata pack redpajama/ --ctx 8192 --engine slurm --slurm partition=cpu --out packed",
+    "longdata pack redpajama/ --tokenizer my-model/ --ctx 8192 --out packed",
+    "longdata pack wiki.jsonl book=epubs/ --ctx 8192,32768 --mix book=0.5 --out p",
+    "longdata pack togethercomputer/RedPajama-Data-1T-Sample --ctx 8K --out p",
+    "longdata pack arxiv/ --ctx 65536 --keep-short 0.1 --tokens 1B --out packed",
+    "longdata pack web/ --ctx 8192 --engine slurm --slurm partition=cpu --out p",
 )
 ENDING = (
     "Exit codes:\n\n\b\n"
