@@ -233,9 +233,10 @@ def build(
     ] = False,
 ) -> None:
     """Make a dataset of question-answer pairs, each with its evidence, from documents."""
+    from longdata.workers import available_cpus
     from longqa.llm.records import Endpoint
     from longqa.llm.taxonomy import MODEL_KINDS
-    from longqa.order import ModelOrder, Order, available_cpus
+    from longqa.order import ModelOrder, Order
     from longqa.progress import progress_for
     from longqa.questions import KINDS
     from longqa.recipe import ModelRecipe, Recipe

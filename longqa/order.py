@@ -5,14 +5,13 @@ Order(sources=("books/", "gutenberg:36"), out=Path("out"), recipe=Recipe(ctx=(81
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from longdata.engines import Engine
 from longdata.errors import UserError
+from longdata.workers import available_cpus
 from longqa.facts import SplitName
 from longqa.llm.purse import Purse, require_prices
 from longqa.llm.records import Endpoint
@@ -21,13 +20,6 @@ from longqa.short import num_short
 from longqa.short_file import ShortFile
 from longqa.splits import SHARES
 from longqa.work import GENERATORS
-
-
-def available_cpus() -> int:
-    """The processors this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

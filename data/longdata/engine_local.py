@@ -8,29 +8,16 @@ The first task that fails ends the others. A task whose process dies is tried a 
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 
 from longdata.engine_tasks import Tasks
-from longdata.engines import Stage, Tell
+from longdata.engines import Tell
 from longdata.errors import UserError
 from longdata.tokenizers import single_threaded
-from longdata.workers import Died, Done, Event, Failed, run, start_server
+from longdata.workers import Died, Done, Event, Failed, available_cpus, run
 from longdata.workers import Tell as TellSteps
 
-
-def available_cpus() -> int:
-    """The processors this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def warm_up(stages: Sequence[Stage], workers: int | None) -> None:
-    """Begin to import what workers need, while this process still does something else."""
-    if any(_processes(stage.tasks, workers) > 1 for stage in stages):
-        start_server(_modules(stages))
+_PACKAGES = ("longdata", "longqa", "longtune", "longeval")
 
 
 def run_local(tasks: Tasks, tell: Tell, *, workers: int | None) -> None:
@@ -67,7 +54,11 @@ def run_ranks(
     if workers == 1:
         single_threaded()
     work = _in_this_process if workers == 1 else _in_a_worker
-    run(_Work(tasks, work), ranks, workers=workers, on_event=hear, preload=_modules([tasks.stage]))
+    own = tasks.stage.work.__module__
+    preload = ["longdata.engine_executors"]
+    if own.partition(".")[0] in _PACKAGES:  # others may do more when they are imported
+        preload.append(own)
+    run(_Work(tasks, work), ranks, workers=workers, on_event=hear, preload=preload)
 
 
 class _Work:
@@ -92,12 +83,6 @@ def _in_a_worker(tasks: Tasks, rank: int) -> None:
 
 def _processes(tasks: int, workers: int | None) -> int:
     return max(1, min(available_cpus() if workers is None else workers, tasks))
-
-
-def _modules(stages: Sequence[Stage]) -> list[str]:
-    """What workers import: an executor, and the modules of the work."""
-    works = dict.fromkeys(stage.work.__module__ for stage in stages)
-    return ["longdata.engine_executors", *(name for name in works if name != "__main__")]
 
 
 def _died(tasks: Tasks, event: Died[int]) -> UserError:

@@ -24,11 +24,12 @@ from datatrove.executor import RayPipelineExecutor
 from datatrove.utils.stats import PipelineStats
 
 from longdata.engine_executors import StageStep, TaskExecutor, quiet
-from longdata.engine_local import available_cpus, run_ranks
+from longdata.engine_local import run_ranks
 from longdata.engine_tasks import Tasks
 from longdata.engines import Tell
 from longdata.errors import UserError
 from longdata.extras import require
+from longdata.workers import available_cpus
 
 GIB = 1 << 30
 _LOOK_EVERY = 1.0  # seconds between two counts of marks, and between two looks for the parent

@@ -26,7 +26,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -86,6 +85,13 @@ class Died(Generic[Task]):
 Event = Step[Task] | Done[Task, Result] | Failed[Task] | Died[Task]
 
 
+def available_cpus() -> int:
+    """The processors this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run(
     work: Work[Task, Result],
     tasks: Iterable[Task],
@@ -108,12 +114,6 @@ def run(
         # again, alone, with the machine's whole memory
         for again, exit_code in _in_processes(work, deque([task]), 1, on_event, preload):
             on_event(Died(again, exit_code))
-
-
-def start_server(preload: Sequence[str]) -> None:
-    """Begin to import modules for later calls of `run` with `preload`, in the background."""
-    forkserver.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
-    forkserver.ensure_running()
 
 
 def _in_this_process(
@@ -175,8 +175,8 @@ class _Worker:
     def __init__(self, work: Work[Any, Any], preload: Sequence[str]) -> None:
         context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
         if preload:
-            start_server(preload)
             context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(list(preload))  # heard by a server that is yet to start
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, work, dict(os.environ)), daemon=True
