@@ -72,8 +72,8 @@ def against_published(folder: Path, arguments: argparse.Namespace, protocol: str
     memory = published["peak_mb"] / ours["peak_mb"]
     above = (published["peak_mb"] - published["start_mb"]) / (ours["peak_mb"] - ours["start_mb"])
     print(
-        f"\n{speed:.2f} times as fast ({cpu:.2f} in CPU time), 1/{memory:.1f} of the memory (1/{above:.1f} of what comes "
-        "on top of interpreter, libraries and model)\n"
+        f"\n{speed:.2f} times as fast ({cpu:.2f} in CPU time), 1/{memory:.1f} of the memory "
+        f"(1/{above:.1f} of what comes on top of interpreter, libraries and model)\n"
     )
 
 

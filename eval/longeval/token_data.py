@@ -164,6 +164,12 @@ class Decoder:
             self.tokenizer.hf.encode("a", add_special_tokens=True).ids[0] == self.tokenizer.bos_id
         )
 
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        """Ids that are no text: BOS, EOS, unknown, …"""
+        added = self.tokenizer.hf.get_added_tokens_decoder()
+        return frozenset(number for number, token in added.items() if token.special)
+
     def text(self, ids: NDArray[Any]) -> str:
         """Without special tokens."""
         return self.tokenizer.hf.decode(ids.tolist(), skip_special_tokens=True)
@@ -191,8 +197,7 @@ class Decoder:
         same = count = 0
         for place in places:
             ids = tokens[place : place + length].tolist()
-            special = {self.tokenizer.bos_id, self.tokenizer.eos_id}
-            before = Counter(one for one in ids if one not in special)
+            before = Counter(one for one in ids if one not in self._special)
             after = Counter(self.tokenizer.encode(self.text(np.array(ids))))
             same += (before & after).total()
             count += max(before.total(), after.total())
