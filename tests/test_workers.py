@@ -50,6 +50,27 @@ def test_every_task_tells_its_steps_and_is_done_once(workers: int) -> None:
     ]
 
 
+def environment(task: str, tell: Tell) -> str | None:
+    return os.environ.get(task)
+
+
+def test_workers_of_a_server_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server keeps that of the moment it was started, perhaps by an earlier run."""
+    said = []
+    for value in ("one", "two"):
+        monkeypatch.setenv("LONGQA_TEST", value)
+        events: list[Event[str, str | None]] = []
+        run(
+            environment,
+            ["LONGQA_TEST", "LONGQA_TEST"],
+            workers=2,
+            on_event=events.append,
+            preload=["longdata.errors"],
+        )
+        said.append({event.result for event in events if isinstance(event, Done)})
+    assert said == [{"one"}, {"two"}]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_task_raises_is_told_and_the_others_go_on(workers: int, tmp_path: Path) -> None:
     events: list[Event[str, str]] = []

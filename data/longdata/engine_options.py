@@ -35,7 +35,7 @@ class SlurmOptions:
     def of(cls, given: Mapping[str, str]) -> Self:
         """UserError: no option of sbatch, one that is decided here, or a value of two lines."""
         for name, value in given.items():
-            if not re.fullmatch(r"[a-z][a-z-]*", name) or name in _DECIDED:
+            if not re.fullmatch(r"[a-z][a-z-]+", name) or name in _DECIDED:
                 why = "longdata decides itself" if name in _DECIDED else "sbatch does not know"
                 raise UserError(
                     f"got --slurm {name}={value}, which {why}; allowed: long options such as "
