@@ -159,7 +159,7 @@ def test_the_account_has_every_ctx_source_and_setting(
     assert [line.split()[0] for line in lines[5:9]] == ["source", "arxiv", "book", "web"]
     assert "too long" in shown and "short, not drawn" in shown and "seed 3" in shown
     assert "mix asked for: book 25.0 %" in shown and "nothing was left out" in shown
-    stages = ["tokens", "packing", "rows", "publish"]
+    stages = ["tokens", "plan", "rows", "publish"]
     assert [line.split(":")[0] for line in err.splitlines() if " 0 of " in line] == stages
 
 

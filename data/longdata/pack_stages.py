@@ -1,7 +1,7 @@
 """The stages of packing: each a number of tasks that any process on any machine can do.
 
     tokens    one for each unit of the plan: read, leave out what stands in evaluation sets, encode
-    packing   one: which documents, and for each ctx which pieces in which row; numbers only
+    plan      one: which documents, and for each ctx which pieces in which row; numbers only
     rows      as many as the plan says: the Parquet files of all ctx, dealt out in turn
     publish   one: each ctx becomes a folder that can be read, then the card
 
@@ -61,7 +61,7 @@ def stages_of(out: Path, plan: Plan) -> list[Stage]:
     given = {"out": str(out.resolve()), "plan": plan.hash}
     return [
         Stage(name="tokens", tasks=len(plan.units), work=MakeTokens(**given)),
-        Stage(name="packing", tasks=1, work=PlanRows(**given)),
+        Stage(name="plan", tasks=1, work=PlanRows(**given)),
         Stage(name="rows", tasks=plan.row_tasks, work=WriteRows(**given)),
         Stage(name="publish", tasks=1, work=Publish(**given)),
     ]
