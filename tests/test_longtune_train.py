@@ -1,4 +1,4 @@
-"""Training: the losses are those of a plain loop, however they are divided, continued or sharded."""
+"""Training: the losses are those of a plain loop, however they are divided or continued."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which example is read when: a number for every place of a run, from the seed alone.
 
     order = DataOrder(num_examples=3, seed=0)
-    [order[place] for place in range(7)]    -> [2, 0, 1,   0, 1, 2,   2]    epoch by epoch
+    [order[place] for place in range(7)]    -> [0, 2, 1,   1, 2, 0,   2]    epoch by epoch
 
 Every step takes the next examples, however many processes share them and whatever was accumulated:
 the same seed gives the same steps on one GPU and on eight, and a run that is continued reads on
@@ -11,6 +11,7 @@ where it was. Epochs follow on one another without a rest that is left out.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -58,5 +59,7 @@ def steps_of(*, steps: int, epochs: float | None, num_examples: int, rows_per_st
 
 @lru_cache(maxsize=2)
 def _epoch(num_examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """PCG64 and its shuffle give the same numbers on every machine."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(num_examples)
+    """Python's shuffle gives the same numbers on every machine, in every version."""
+    numbers = list(range(num_examples))
+    random.Random(f"{seed} {epoch}").shuffle(numbers)
+    return np.array(numbers, np.int64)

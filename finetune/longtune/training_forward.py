@@ -190,7 +190,7 @@ def _require_plain_objective(model: Any) -> None:
 def _logits_agree(model: Any, weight: Tensor) -> bool:
     """Hand the same hidden states to the model's forward, in place of its base, and to ours."""
     import torch
-    from transformers.modeling_outputs import BaseModelOutputWithPast
+    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
     noise = torch.Generator().manual_seed(0)
     # large, so that a cap is felt
@@ -198,7 +198,9 @@ def _logits_agree(model: Any, weight: Tensor) -> bool:
     hidden = hidden.to(weight.device, weight.dtype)
 
     base = _base(model)
-    base.forward = lambda *args, **kwargs: BaseModelOutputWithPast(last_hidden_state=hidden)
+    base.forward = lambda *args, **kwargs: BaseModelOutputWithPastAndCrossAttentions(
+        last_hidden_state=hidden
+    )
     try:
         with torch.no_grad():
             ids = torch.zeros(1, 2, dtype=torch.long, device=weight.device)
