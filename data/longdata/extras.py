@@ -16,7 +16,7 @@ from typing import Literal
 from longdata.errors import UserError
 
 # as in pyproject.toml
-Extra = Literal["eval", "fast", "finetune", "flash", "ray", "web", "dev", "all"]
+Extra = Literal["eval", "fast", "finetune", "flash", "qlora", "ray", "web", "dev", "all"]
 
 
 def require(module: str, extra: Extra) -> ModuleType:
