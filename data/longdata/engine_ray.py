@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 from datatrove.executor import RayPipelineExecutor
 from datatrove.utils.stats import PipelineStats
@@ -54,9 +55,7 @@ def ray_cluster(workers: int | None) -> Iterator[Cluster]:
     ray = require("ray", "ray")
     is_ours = not ray.is_initialized()
     if is_ours:
-        own: dict[str, object] = {"address": "local", "num_cpus": workers or available_cpus()}
-        own["include_dashboard"] = False
-        ray.init(**({} if address else own), log_to_driver=False, logging_level="ERROR")
+        _start(ray, workers)
     try:
         has = ray.cluster_resources()
         room = int(min(has.get("CPU", 0), has.get("memory", 0) / GIB))
@@ -103,6 +102,21 @@ class RayTasks(TaskExecutor, RayPipelineExecutor):  # type: ignore[misc]
         threading.Thread(target=_end_with_parent, daemon=True).start()
         run_ranks(self._tasks, [rank], workers=2, on_done=lambda rank: None)
         return PipelineStats()
+
+
+def _start(ray: ModuleType, workers: int | None) -> None:
+    """Join the cluster that RAY_ADDRESS names, or start one."""
+    own: dict[str, object] = {}
+    if not os.environ.get("RAY_ADDRESS"):
+        own = {"address": "local", "num_cpus": workers or available_cpus()}
+        own["include_dashboard"] = False
+    try:
+        ray.init(**own, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # it raises nothing more special when its processes take too long
+        raise UserError(
+            f"got a Ray that did not start ({error}); allowed: one that does within half a minute; "
+            "fix: wait until the machine is less busy, or use --engine local"
+        ) from error
 
 
 def _must_answer(address: str) -> None:
