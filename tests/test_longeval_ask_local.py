@@ -249,7 +249,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     forward = type(llama).forward
 
     def small_memory(self: Any, input_ids: Any, **rest: Any) -> Any:
-        if input_ids.numel() > 260:
+        if input_ids.numel() > 250:
             raise torch.OutOfMemoryError("too much")
         return forward(self, input_ids=input_ids, **rest)
 

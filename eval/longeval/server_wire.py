@@ -82,8 +82,10 @@ class Redactor:
     def __call__(self, text: str) -> str:
         if self._short:
             text = text.replace(self._short, "[key]")
+        if not self._pieces:
+            return text
         hidden = [False] * len(text)
-        for at in range(len(text) - 7 if self._pieces else 0):
+        for at in range(len(text) - 7):
             if text[at : at + 8] in self._pieces:
                 hidden[at : at + 8] = [True] * 8
         shown = "".join("\0" if hide else char for char, hide in zip(text, hidden, strict=True))
