@@ -5,125 +5,149 @@ facts.
 
 A row of bars for each source, over lengths that double, each with a scale of its own: a million web
 pages would otherwise hide a thousand books. Dashed lines stand where documents get longer than a
-row. Of many sources the largest are shown one by one and the rest together.
+row. Of many sources the largest are shown one by one and the rest together. Drawn with Pillow,
+which is there in a tenth of the time that larger libraries take: in twice the size, then reduced.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longdata.atomic import write_file
 
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
 MOST_SOURCES = 8
-_INK, _PALE, _LINE = "#1f2933", "#d9dee3", "#b3261e"
+_FINE = 2
+_WIDTH, _LEFT, _RIGHT = 1200, 270, 1164  # the picture's, and where bars begin and end
+_TOP, _ROW, _BOTTOM = 92, 126, 92  # above the bars, of one source, below them
+_TALLEST = 86
+_INK, _PALE, _LINE, _PAPER = "#1f2933", "#d9dee3", "#b3261e", "#ffffff"
 _COLOURS = ("#0072b2", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#d55e00", "#8c6d31", "#5b6770")
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with the library, so that all machines draw the same
-    "font.size": 10,
-    "text.parse_math": False,  # names of sources are no formulas
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
+_MOST_TICKS = 10
 
 
 def length_histogram(facts: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw the documents used, of all `ctx` that were packed from one store, as a .png."""
+    from PIL import Image, ImageDraw
+
     sources = _sources(facts[0]["lengths"])
-    contexts = sorted({int(one["ctx"]) for one in facts})
     powers = [power for bins in sources.values() for power in bins]
-    low, high = min(powers, default=9), max(powers, default=9)
-    import matplotlib as mpl
-
-    plain = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
-    style: Any = {**plain, **_STYLE}  # whatever a matplotlibrc of this machine says
-    with mpl.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*missing from font")  # they become boxes
-        write_file(path, _drawn(sources, contexts, range(low, high + 1)))
-
-
-def _drawn(
-    sources: Mapping[str, Mapping[int, int]], contexts: Sequence[int], powers: range
-) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = max(1, len(sources))
-    height = 1.0 + 0.85 * rows
-    figure = Figure(figsize=(8, height), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
-    grid: Any = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    figure.subplots_adjust(
-        left=0.22, right=0.97, top=1 - 0.55 / height, bottom=0.55 / height, hspace=0.18
-    )
-    figure.text(0.02, 1 - 0.28 / height, "Documents by length", fontsize=13, weight="bold")
-    for axes, (name, bins), colour in zip(grid, sources.items(), _cycled(rows), strict=False):
-        _bars(axes, name, bins, powers, colour)
-    for axes in grid:
-        for ctx in contexts:
-            place = _place(ctx)
-            if powers.start <= place <= powers.stop:
-                axes.axvline(place, color=_LINE, linewidth=1, linestyle=(0, (4, 3)), zorder=3)
-    _label_contexts(grid[0], [c for c in contexts if powers.start <= _place(c) <= powers.stop])
-    last = grid[-1]
-    step = max(1, -(-len(powers) // 10))
-    ticks = list(range(powers.start, powers.stop + 1, step))
-    last.set_xticks(ticks, [_short(1 << power) for power in ticks])
-    last.set_xlim(powers.start - 0.15, powers.stop + 0.15)
-    last.set_xlabel("tokens of a document, BOS and EOS counted")
+    scale = _Scale(range(min(powers, default=9), max(powers, default=9) + 1))
+    size = (_WIDTH, _TOP + _ROW * max(1, len(sources)) + _BOTTOM)
+    image = Image.new("RGB", (_FINE * size[0], _FINE * size[1]), _PAPER)
+    pen = ImageDraw.Draw(image)
+    _text(pen, 30, 24, "Documents by length", size=26, anchor="la")
+    grounds = [_TOP + _ROW * number for number in range(1, len(sources) + 1)]
+    contexts = [ctx for ctx in sorted({int(one["ctx"]) for one in facts}) if scale.holds(ctx)]
+    for number, (ground, bins) in enumerate(zip(grounds, sources.values(), strict=True)):
+        _bars(pen, scale, ground, bins, _COLOURS[number % len(_COLOURS)])
+    for ctx in contexts:
+        _dashed(pen, scale.x(ctx), _TOP, size[1] - _BOTTOM)
+    for ground, (name, bins) in zip(grounds, sources.items(), strict=True):
+        _name_row(pen, scale, ground, name, bins)
+    _name_lines(pen, scale, contexts)
+    _axis(pen, scale, size[1] - _BOTTOM)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    image.resize(size, Image.Resampling.LANCZOS).save(stream, format="PNG")
+    write_file(path, stream.getvalue())
 
 
-def _bars(axes: Any, name: str, bins: Mapping[int, int], powers: range, colour: str) -> None:
-    counts = [bins.get(power, 0) for power in powers]
-    middles = [power + 0.5 for power in powers]
-    most = max(counts, default=0) or 1
-    shown = [max(count, 0.02 * most) if count else 0 for count in counts]  # one is seen, too
-    axes.bar(middles, shown, width=0.92, color=colour, zorder=2)
-    axes.set_ylim(0, 1.35 * most)
-    axes.set_yticks([])
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_PALE)
-    axes.tick_params(axis="x", length=3, color=_PALE)
-    total = sum(counts)
-    said = f"{_cut(name)}\n{total:,} document{'' if total == 1 else 's'}"
-    axes.text(-0.02, 0.42, said, transform=axes.transAxes, ha="right", va="center", fontsize=9)
-    for middle, count in zip(middles, counts, strict=True):
-        if count:
-            axes.text(
-                middle, count + 0.1 * most, _short(count), ha="center", fontsize=7, zorder=4,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0, "alpha": 0.85},
-            )  # fmt: skip
+class _Scale:
+    """Lengths, by their logarithm, → places from left to right."""
+
+    def __init__(self, powers: range) -> None:
+        self.powers = powers
+        self.pitch = (_RIGHT - _LEFT) / len(powers)
+
+    def holds(self, ctx: int) -> bool:
+        return self.powers.start <= _place(ctx) <= self.powers.stop
+
+    def x(self, ctx: int) -> float:
+        """Inside its bar in proportion."""
+        return _LEFT + (_place(ctx) - self.powers.start) * self.pitch
 
 
-def _label_contexts(axes: Any, contexts: Sequence[int]) -> None:
-    """Names the lines; of lines that stand too close the later one is named alone."""
+def _tall(count: int, bins: Mapping[int, int]) -> float:
+    return max(2.0, _TALLEST * count / max(bins.values()))  # one document is seen, too
+
+
+def _bars(
+    pen: ImageDraw, scale: _Scale, ground: float, bins: Mapping[int, int], colour: str
+) -> None:
+    pen.line([_px(_LEFT), _px(ground), _px(_RIGHT), _px(ground)], fill=_PALE, width=_FINE)
+    gap = 0.04 * scale.pitch
+    for power, count in bins.items():
+        left, top = scale.x(1 << power) + gap, ground - _tall(count, bins)
+        right = left + scale.pitch - 2 * gap
+        pen.rectangle([_px(left), _px(top), _px(right), _px(ground) - 1], fill=colour)
+
+
+def _name_row(
+    pen: ImageDraw, scale: _Scale, ground: float, name: str, bins: Mapping[int, int]
+) -> None:
+    total = sum(bins.values())
+    said = f"{total:,} document{'' if total == 1 else 's'}"
+    _text(pen, _LEFT - 18, ground - 60, _cut(name), size=19, anchor="ra")
+    _text(pen, _LEFT - 18, ground - 36, said, size=17, anchor="ra")
+    for power, count in bins.items():
+        top = ground - _tall(count, bins) - 5
+        _text(pen, scale.x(1 << power) + scale.pitch / 2, top, _short(count), size=14, anchor="ms")
+
+
+def _axis(pen: ImageDraw, scale: _Scale, ground: float) -> None:
+    powers = scale.powers
+    step = -(-(len(powers) + 1) // _MOST_TICKS)
+    for power in range(powers.start, powers.stop + 1, step):
+        x = scale.x(1 << power)
+        pen.line([_px(x), _px(ground), _px(x), _px(ground + 6)], fill=_INK, width=_FINE)
+        _text(pen, x, ground + 12, _short(1 << power), size=17, anchor="ma")
+    middle = (_LEFT + _RIGHT) / 2
+    said = "tokens of a document, BOS and EOS counted"
+    _text(pen, middle, ground + 44, said, size=18, anchor="ma")
+
+
+def _name_lines(pen: ImageDraw, scale: _Scale, contexts: Sequence[int]) -> None:
+    """Of lines that stand too close the longer ctx is named alone."""
     last = float("inf")
     for ctx in reversed(contexts):
-        place = _place(ctx)
-        if last - place > 0.9:
-            axes.text(
-                place, 1.06, f"ctx {_short(ctx)}", transform=axes.get_xaxis_transform(),
-                ha="center", fontsize=8, color=_LINE,
-            )  # fmt: skip
-            last = place
+        if last - scale.x(ctx) > 78:
+            last = scale.x(ctx)
+            _text(pen, last, _TOP - 6, f"ctx {_short(ctx)}", size=15, anchor="ms", fill=_LINE)
+
+
+def _dashed(pen: ImageDraw, x: float, top: float, bottom: float) -> None:
+    at = top
+    while at < bottom:
+        pen.line([_px(x), _px(at), _px(x), _px(min(at + 6, bottom))], fill=_LINE, width=_FINE)
+        at += 11
+
+
+def _text(
+    pen: ImageDraw, x: float, y: float, text: str, *, size: int, anchor: str, fill: str = _INK
+) -> None:
+    from PIL import ImageFont
+
+    font: Any = ImageFont.load_default(size * _FINE)
+    at = (_px(x), _px(y))
+    pen.text(at, text, fill=fill, font=font, anchor=anchor, stroke_width=4, stroke_fill=_PAPER)
+
+
+def _px(value: float) -> int:
+    return round(value * _FINE)
 
 
 def _sources(lengths: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
     """Documents by power of two, the largest sources first."""
     bins = {
-        name: {int(low).bit_length() - 1: int(count) for low, count in found.items()}
+        name: {int(low).bit_length() - 1: int(count) for low, count in found.items() if count}
         for name, found in lengths.items()
-        if found
+        if any(found.values())
     }
     ordered = sorted(bins, key=lambda name: (-sum(bins[name].values()), name))
     if len(ordered) <= MOST_SOURCES:
@@ -135,10 +159,6 @@ def _sources(lengths: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, in
     return {**shown, f"{len(ordered) - len(shown)} others": dict(rest)}
 
 
-def _cycled(count: int) -> list[str]:
-    return [_COLOURS[number % len(_COLOURS)] for number in range(count)]
-
-
 def _place(ctx: int) -> float:
     """Where a length stands among bars that double: inside its bar in proportion."""
     power = ctx.bit_length() - 1
@@ -146,7 +166,9 @@ def _place(ctx: int) -> float:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:19]}…"
+    """In one line that fits; what the font cannot show becomes a box."""
+    line = "".join(c if c.isprintable() else " " for c in name)
+    return line if len(line) <= 20 else f"{line[:19]}…"
 
 
 def _short(number: int) -> str:
