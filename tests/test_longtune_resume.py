@@ -73,6 +73,7 @@ def test_what_a_kill_left_behind_is_no_checkpoint_and_is_removed(tmp_path: Path)
 
 def test_what_does_not_change_a_loss_may_change(tmp_path: Path) -> None:
     folder = begun(tmp_path / "run")
+    folder.metrics.add({"step": 1})
     folder.refuse_other_run(said(recipe(save_steps=7, data="elsewhere", notes="moved")))
 
 
@@ -89,8 +90,11 @@ def test_another_run_is_named_and_refused(
     tmp_path: Path, settings: dict[str, Any], changes: dict[str, Any], word: str
 ) -> None:
     folder = begun(tmp_path / "run")
+    other = said(recipe(**settings), **changes)
+    folder.refuse_other_run(other)  # no step was done: the command may be corrected
+    folder.metrics.add({"step": 1})
     with pytest.raises(UserError, match=word):
-        folder.refuse_other_run(said(recipe(**settings), **changes))
+        folder.refuse_other_run(other)
 
 
 def test_folders_of_something_else_are_refused(tmp_path: Path) -> None:

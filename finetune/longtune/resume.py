@@ -85,7 +85,7 @@ class RunFolder:
             return
         other = _read(self.out / RUN)
         changed = _differences(other, said)
-        if changed:
+        if changed and self._has_begun:
             raise UserError(
                 f"got --out {self.out}, which holds another run ({', '.join(changed)}); allowed: "
                 "the same command again, to go on; fix: choose another --out, or remove it first"
@@ -123,6 +123,11 @@ class RunFolder:
         for old in sorted(self._saved(), key=step_of)[:-keep]:
             shutil.rmtree(old)
         return made
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there is a step to lose; a run that failed before may be corrected."""
+        return self.last_checkpoint() is not None or bool(metrics.read(self.metrics.path))
 
     def _saved(self) -> list[Path]:
         found = self.checkpoints.glob("checkpoint-*")
