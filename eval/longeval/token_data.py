@@ -253,14 +253,19 @@ def _made(
         folder.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(folder / "tokens.lock"):
             is_there = (order.out / NAME).exists()
-            if not is_there:
-                say(f"making tokens of {public_name(name)}")
+            said: list[str] = []
+
+            def tell(documents: int, tokens: int) -> None:
+                if not said:  # now that there is something to make
+                    said.append(f"making tokens of {public_name(name)}")
+                    say(said[0])
+
             try:
-                return prepare(order).path
+                return prepare(order, tell).path
             except UserError:  # other texts were measured here before: theirs can be made again
                 if not is_there:
                     raise
-                return prepare(dataclasses.replace(order, force=True)).path
+                return prepare(dataclasses.replace(order, force=True), tell).path
 
 
 @contextlib.contextmanager
