@@ -94,7 +94,7 @@ SCHEMA = pa.schema(_FIELDS, metadata=_METADATA)
 _COMPRESSION_LEVEL = 9  # 10 % smaller than 3 and still faster than the disk
 _GROUP_UNIQUE_BYTES = 64 << 20  # what the writer and a reader hold at once
 _GROUP_RAW_BYTES = 256 << 20  # what a reader without dictionaries holds at once
-_GROUP_ROWS = 500  # rows are held as objects, a few KB each, until their group is written
+_GROUP_ROWS = 200  # rows are held as objects, a few KB each, until their group is written
 _SHARD_BYTES = 256 << 20  # compressed; a shard ends with the row group that passes it
 _SHARD_NAME = re.compile(r"(train|validation|test)-(\d{5,})-of-(\d{5,})\.parquet")
 
