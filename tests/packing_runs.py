@@ -14,7 +14,7 @@ from eval_sets import WORDS, word_tokenizer
 
 from longdata.engines import Engine
 from longdata.pack import Packed, pack_corpus
-from longdata.pack_plan import Order
+from longdata.pack_order import Order
 from longdata.tokenizers import Tokenizer
 
 CTX = (32, 128)

@@ -339,7 +339,7 @@ def test_a_fast_tokenizer_changes_no_row(data: Path, tmp_path: Path) -> None:
 def pack_with_default(data: Path, out: Path, **options: Any) -> Any:
     from longdata.engines import Engine
     from longdata.pack import pack_corpus
-    from longdata.pack_plan import Order
+    from longdata.pack_order import Order
 
     order = Order(sources=(str(data),), out=out, ctx=(512,), **options)
     return pack_corpus(order, Engine())

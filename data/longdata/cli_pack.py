@@ -166,7 +166,7 @@ def pack(
     from longdata.corpus_lines import Columns
     from longdata.mixing import Mixture, parse_shares
     from longdata.pack import pack_corpus
-    from longdata.pack_plan import Order
+    from longdata.pack_order import Order
     from longdata.pack_progress import progress_for
     from longdata.pack_summary import lines_of, lost_lines, num_damaged
     from longdata.tokenizers import single_threaded

@@ -29,7 +29,8 @@ from typing import Any
 from longdata.atomic import disk_errors, remove_parts
 from longdata.engines import Engine, Tell, run_stages, silent
 from longdata.errors import UserError
-from longdata.pack_plan import GRAMS, NAME, Order, Plan, differences, make_plan
+from longdata.pack_order import Order, make_plan
+from longdata.pack_plan import GRAMS, NAME, Plan, differences
 from longdata.pack_stages import (
     ENGINE,
     FINISHED,

@@ -1,6 +1,5 @@
-"""What a pack will be, before a document is read: every file and setting that decides its bytes.
+"""What a pack will be: every file and setting that decides its bytes, and how the work is divided.
 
-    plan = make_plan(order)
     plan.hash                  -> "5be1…": the same on every machine, in any order of the sources
     plan.tokens_hash           -> of what decides the tokens alone, not ctx, mixture or strategy
     len(plan.units)            -> 4_112 tasks of reading and encoding, each a part of some file
@@ -15,38 +14,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from longdata.atomic import disk_errors, write_file
 from longdata.byte_ranges import Range, range_size, ranges_of
-from longdata.corpora import find_corpus
 from longdata.corpus_files import CorpusFile
-from longdata.corpus_lines import Columns, documents_in, open_file
+from longdata.corpus_lines import Columns, open_file
 from longdata.errors import UserError
-from longdata.eval_sources import public_name
 from longdata.mixing import Mixture
-from longdata.pack_decontamination import Checker, SetKey, prepare
-from longdata.packing import Strategy
+from longdata.pack_decontamination import Checker, SetKey
 from longdata.sources import Skip
-from longdata.token_shard import DocumentText, TokenSettings
-from longdata.tokenizer_files import find_file
-from longdata.tokenizers import Tokenizer
+from longdata.token_shard import TokenSettings
 
 FORMAT = "longdata pack plan 1"
 NAME = "plan.json"
 GRAMS = "grams"  # folder of the tables of evaluation sets
 
 MOST_DOCUMENT_FILES, MOST_DOCUMENT_BYTES = 64, 8 << 20  # of one task: PDFs take seconds
-_ROW_BYTES = 1 << 30  # of sources, for each task that writes rows
-_MOST_ROW_TASKS = 1024
-_PACKED = 3  # times as large as it is packed, about
-_SAMPLED_UNITS, _SAMPLED_EACH, _SAMPLE = 16, 4, 20_000  # for the check of a fast tokenizer
 
 # What decides tokens; everything else in `decides` is about rows.
 _OF_TOKENS = (
@@ -86,33 +74,6 @@ _DEFAULTS = {
     "text_column": "text",
     "source_column": None,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What was asked for. `bos` None: as the tokenizer itself does with a text."""
-
-    sources: tuple[str, ...]
-    out: Path
-    ctx: tuple[int, ...]
-    tokenizer: str | None = None
-    strategy: Strategy = "best-fit"
-    mixture: Mixture = field(default_factory=Mixture)
-    seed: int = 0
-    bos: bool | None = None
-    eos: bool = True
-    columns: Columns = field(default_factory=Columns)
-    decontaminate: str | None = None
-    fast: bool = False
-    offline: bool = False
-    fresh: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.ctx or min(self.ctx) < 2:
-            raise UserError(
-                f"got --ctx {','.join(map(str, self.ctx)) or 'nothing'}; allowed: 2 or more tokens,"
-                " or several such numbers; fix: for example --ctx 8192,32768"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,70 +191,6 @@ class Plan:
         return plan
 
 
-def make_plan(order: Order, tell: Callable[[str], None] = lambda line: None) -> Plan:
-    """Everything is looked at that can be wrong before the work begins. UserError: what is."""
-    from longdata.token_shard import TokenSettings
-
-    tokenizer = Tokenizer.load(order.tokenizer)
-    bos = _puts_bos(tokenizer, order.eos) if order.bos is None else order.bos
-    settings = TokenSettings.of(tokenizer, bos=bos, eos=order.eos)
-    settings = replace(settings, tokenizer=public_name(settings.tokenizer))
-    corpus = find_corpus(order.sources, out=order.out, offline=order.offline)
-    lost = tuple(skip for skip in corpus.skips if skip.is_loss)
-    units = divide(corpus.files)
-    work = order.out / ".work"
-    sets: tuple[SetKey, ...] = ()
-    if order.decontaminate:
-        sets = prepare(order.decontaminate, work / GRAMS, offline=order.offline, tell=tell).sets
-    mixture = order.mixture
-    total = sum(
-        file.size * (_PACKED if file.kind != "lines" else 1) for file in corpus.files
-    ) * len(order.ctx)
-    plan = Plan(
-        decides={
-            "format": FORMAT,
-            "version": version("longqa"),
-            "files": [
-                [file.name, file.identity, file.size, file.kind, file.source, file.is_source_given]
-                for file in corpus.files
-            ],
-            "lost": [[skip.name, skip.reason, skip.detail] for skip in lost],
-            "text_column": order.columns.text,
-            "source_column": order.columns.source,
-            "tokenizer": settings.fingerprint,
-            "dtype": settings.dtype,
-            "bos": settings.bos_id,
-            "eos": settings.eos_id,
-            "decontaminate": [[key.name, key.fingerprint] for key in sets],
-            "fast": None,
-            "ctx": sorted(set(order.ctx)),
-            "strategy": order.strategy,
-            "mix": {name: str(share) for name, share in sorted(mixture.shares.items())},
-            "tokens": mixture.tokens,
-            "min_tokens": mixture.min_tokens,
-            "max_tokens": mixture.max_tokens,
-            "short_below": mixture.short_below,
-            "keep_short": str(mixture.keep_short),
-            "max_copies": mixture.max_copies,
-            "seed": order.seed,
-        },
-        files=corpus.files,
-        skips=lost,
-        units=units,
-        settings=settings,
-        tokenizer_file=str(find_file(order.tokenizer).absolute()),
-        vocab_size=tokenizer.vocab_size,
-        specials={"bos": tokenizer.bos_token, "eos": tokenizer.eos_token},
-        pad_id=_pad_id(tokenizer),
-        columns=order.columns,
-        row_tasks=max(len(set(order.ctx)), min(_MOST_ROW_TASKS, -(-total // _ROW_BYTES))),
-        sets=sets,
-    )
-    if not order.fast:
-        return plan
-    return replace(plan, decides={**plan.decides, "fast": _fast(plan, tokenizer, tell)})
-
-
 def divide(files: Sequence[CorpusFile]) -> tuple[Unit, ...]:
     """The tasks of reading: the sizes of the files decide them, not who does them.
 
@@ -394,36 +291,3 @@ def _unit(files: Sequence[int], part: Sequence[int] | None) -> Unit:
 
 def _hash(decides: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-
-
-def _puts_bos(tokenizer: Tokenizer, eos: bool) -> bool:
-    """Whether the tokenizer's own rules put BOS before a text; one that is EOS too is put once."""
-    first = tokenizer.hf.encode("a", add_special_tokens=True).ids[:1]
-    same = eos and tokenizer.bos_id == tokenizer.eos_id
-    return tokenizer.bos_id is not None and first == [tokenizer.bos_id] and not same
-
-
-def _pad_id(tokenizer: Tokenizer) -> int:
-    """A token that the model knows; labels of padding are left out by `n_pad`."""
-    known = (tokenizer.eos_id, tokenizer.bos_id)
-    return next((token for token in known if token is not None), 0)
-
-
-def _fast(plan: Plan, tokenizer: Tokenizer, tell: Callable[[str], None]) -> dict[str, Any]:
-    """What a fast tokenizer is found to be on samples of the corpus."""
-    from longdata.fast_tokens import fast_encode
-
-    fast = fast_encode(tokenizer, list(_samples(plan)))
-    if fast.problem:
-        tell(f"--fast is not used: {fast.problem}")
-    return fast.facts
-
-
-def _samples(plan: Plan) -> Iterator[str]:
-    """The first documents of some units, spread evenly."""
-    step = max(1, len(plan.units) // _SAMPLED_UNITS)
-    for unit in plan.units[::step][:_SAMPLED_UNITS]:
-        documents = documents_in([plan.files[at] for at in unit.files], unit.part, plan.columns)
-        for document in islice(documents, _SAMPLED_EACH):
-            if isinstance(document, DocumentText):
-                yield document.text[:_SAMPLE]
