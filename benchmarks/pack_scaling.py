@@ -30,7 +30,7 @@ from pack_measuring import Cost, corpus, machine, measure, text_bytes, texts
 
 from longdata.document_keys import keys_of
 from longdata.mixing import Mixture, select
-from longdata.pack_plan import Order, make_plan
+from longdata.pack_order import Order, make_plan
 from longdata.pack_stages import WORK, packed_folder, stages_of, tokens_folder
 from longdata.packing import pack
 from longdata.tokenizers import single_threaded
