@@ -56,6 +56,10 @@ def test_it_cannot_be_changed() -> None:
         ("lora_targets", "q_proj, v_proj", ("q_proj", "v_proj")),
         ("attention", "s2", "s2"),
         ("notes", "", ""),
+        ("notes", "none", "none"),
+        ("revision", "none", None),
+        ("revision", "main", "main"),
+        ("report_to", "none", ()),
     ],
 )
 def test_texts_of_flags_become_what_their_setting_wants(

@@ -59,6 +59,8 @@ def from_yaml(name: str, value: object, hint: Any) -> Any:
     """`value` as its type wants it: as it is, or read from a text."""
     if isinstance(value, list):
         value = tuple(value)
+    if isinstance(value, str) and NoneType in _kinds(hint) and value.strip().lower() in _NONE:
+        return None
     if _fits(value, hint):
         return value
     if not isinstance(value, str):
@@ -66,7 +68,7 @@ def from_yaml(name: str, value: object, hint: Any) -> Any:
     text = value.strip()
     for kind in _kinds(hint):
         read = _read(text, kind)
-        if read is not None or (kind is NoneType and text.lower() in _NONE):
+        if read is not None:
             return read
     raise _refused(name, value, hint)
 
@@ -81,6 +83,7 @@ def _read(text: str, kind: Any) -> Any:
         except ValueError:
             return None
     if get_origin(kind) is tuple:
+        text = "" if text.lower() in _NONE else text
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return None
 
