@@ -231,6 +231,11 @@ def test_what_is_no_adapter_is_refused_as_one(plain: Path) -> None:
         load(plain, adapter=plain)
 
 
+def test_an_adapter_is_no_base(adapter: Path) -> None:
+    with pytest.raises(UserError, match=r"an adapter, as the base of .* merge it first"):
+        load(adapter, adapter=adapter)
+
+
 def test_a_vocabulary_that_grew_comes_back(plain: Path, tmp_path: Path) -> None:
     recipe = recipe_for(plain)
     model = trained(recipe, rows=VOCAB + 1)

@@ -151,7 +151,8 @@ def test_known_names_have_known_factors(
     assert facts is not None
     assert facts.rope["rope_parameters"]["factor"] == factor
     assert (facts.ctx, facts.original_ctx) == (ctx, 4096)
-    assert facts.base.name.startswith("meta-llama/Llama-2-")
+    assert facts.origin == f"imported from LongLoRA's {name}"
+    assert published(name) is not None and facts.base.name == str(original)
 
 
 def test_names_are_found_in_paths_of_the_hub() -> None:
@@ -159,7 +160,8 @@ def test_names_are_found_in_paths_of_the_hub() -> None:
     for name in ("Yukang/Llama-2-13b-longlora-64k", "llama-2-13b-LongLoRA-64k/", cached):
         entry = published(name)
         assert entry is not None and entry.ctx == 65536
-    assert published("Llama-2-7b-hf") is None
+    for name in ("Llama-2-7b-hf", "/x/Llama-2-7b-longlora-8k/checkpoint-1000"):
+        assert published(name) is None
     assert {entry.ctx for entry in PUBLISHED.values()} == {8192, 16384, 32768, 65536, 100_000}
 
 

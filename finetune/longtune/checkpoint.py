@@ -30,6 +30,7 @@ from longtune.checkpoint_facts import Base, Facts, read, sizes_of, versions, who
 from longtune.config import Recipe, to_dict
 from longtune.longlora_checkpoint import is_longlora, published, read_longlora
 from longtune.model_files import (
+    SHARD,
     Quantization,
     adapter_folder,
     build,
@@ -93,7 +94,7 @@ def save(
             config = model.peft_config[model.active_adapter]
             write_adapter(part, config, weights_of(model, state_dict), base=recipe.model)
         else:
-            model.save_pretrained(part, state_dict=state_dict)
+            model.save_pretrained(part, state_dict=state_dict, max_shard_size=SHARD)
         save_tokenizer(tokenizer, part, ctx=facts.ctx)
         write(part, facts)
 
@@ -144,17 +145,7 @@ def load(
     Raises UserError, in one line, for everything that cannot be loaded as it was trained.
     """
     require("transformers", "finetune")
-    name = None if model is None else str(model)
-    folder = adapter_folder(str(adapter)) if adapter is not None else None
-    if adapter is not None and folder is None:
-        raise UserError(
-            f"got {adapter}, which is no adapter; allowed: a folder, or a model of the Hub, with "
-            "adapter_config.json; fix: correct the path"
-        )
-    if folder is None and name is not None and (folder := adapter_folder(name)) is not None:
-        name = None
-    put = None if folder is None else _adapter_of(folder, base=name, ctx=ctx)
-    name = _base_name(put, name)
+    name, put = _found(model, adapter, ctx=ctx)
     config = _config_of(name, put, revision=revision, trust=trust_remote_code)
     facts = put.facts if put is not None else read(Path(name))
     rope = rope_or_none(config, original_ctx or (facts.original_ctx if facts else None))
@@ -168,23 +159,25 @@ def load(
         revision=revision,
     )
     check_built(built)
+    tokenizer = None
     if put is not None:
         built = attach(built, put, trainable=trainable)
+        tokenizer = tokenizer_of(str(put.folder), trust=trust_remote_code)
     built.eval()
-    own = None if put is None else tokenizer_of(str(put.folder), trust=trust_remote_code)
+    limit = rope.ctx if rope else _limit(config)
     return Loaded(
         model=built,
-        tokenizer=own or tokenizer_of(name, revision=revision, trust=trust_remote_code),
+        tokenizer=tokenizer or tokenizer_of(name, revision=revision, trust=trust_remote_code),
         rope=rope,
-        ctx=rope.ctx if rope else _limit(config),
+        ctx=limit,
         facts=facts,
         description={
             "kind": "adapter" if put else "extended model" if facts else "model",
             "model": name,
             "revision": getattr(config, "_commit_hash", None),
-            "adapter": None if put is None else str(folder if adapter is None else adapter),
+            "adapter": None if put is None else str(model if adapter is None else adapter),
             "origin": facts.origin if facts else None,
-            "ctx": rope.ctx if rope else _limit(config),
+            "ctx": limit,
             "rope": fields_of(config) if rope else None,
             "rope_in_words": str(rope) if rope else "none",
             "dtype": str(built.dtype).removeprefix("torch."),
@@ -194,6 +187,32 @@ def load(
             "vocab_size": _rows(built),
         },
     )
+
+
+def _found(
+    model: str | Path | None, adapter: str | Path | None, *, ctx: int | None
+) -> tuple[str, Adapter | None]:
+    """The name of the model that is built, and the adapter that is put on it."""
+    folder = None if model is None else adapter_folder(str(model))
+    if adapter is None and folder is None:
+        if model is None:
+            raise UserError("got neither a model nor an adapter; needed: one; fix: name a model")
+        return str(model), None
+    if adapter is not None:
+        if folder is not None:
+            raise UserError(
+                f"got {model}, an adapter, as the base of {adapter}; allowed: a model; fix: merge "
+                "it first: longtune merge"
+            )
+        folder = adapter_folder(str(adapter))
+    if folder is None:
+        raise UserError(
+            f"got {adapter}, which is no adapter; allowed: a folder, or a model of the Hub, with "
+            "adapter_config.json; fix: correct the path"
+        )
+    named = None if adapter is None or model is None else str(model)
+    put = _adapter_of(folder, base=named, ctx=ctx)
+    return named or _own_base(put), put
 
 
 def _rows(model: Any) -> int:
@@ -239,12 +258,8 @@ def _adapter_of(folder: Path, *, base: str | None, ctx: int | None) -> Adapter:
     return read_adapter(folder)
 
 
-def _base_name(put: Adapter | None, name: str | None) -> str:
-    """The model that is built: the one that was named, else the adapter's own."""
-    if name is not None:
-        return name
-    if put is None:
-        raise UserError("got neither a model nor an adapter; needed: one; fix: name a model")
+def _own_base(put: Adapter) -> str:
+    """The model that an adapter names."""
     own = put.facts.base.name if put.facts else put.config.base_model_name_or_path
     if not own:
         raise UserError(

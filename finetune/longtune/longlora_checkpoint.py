@@ -79,13 +79,19 @@ PUBLISHED: dict[str, Published] = {
 
 def published(name: str | Path) -> Published | None:
     """The entry of the list that a folder or a name of the Hub stands for."""
-    own = str(name).rstrip("/").split("/")
-    known = {title.lower(): entry for title, entry in PUBLISHED.items()}
-    # The cache of the Hub calls a folder models--Yukang--NAME/snapshots/COMMIT.
-    for part in (own[-1], *(part.split("--")[-1] for part in own[-3:])):
-        if part.lower() in known:
-            return known[part.lower()]
-    return None
+    title = published_name(name)
+    return None if title is None else PUBLISHED[title]
+
+
+def published_name(name: str | Path) -> str | None:
+    """The name in the list, which may be a part of a path.
+
+    The cache of the Hub calls a folder models--Yukang--NAME/snapshots/COMMIT.
+    """
+    known = {title.lower(): title for title in PUBLISHED}
+    last = str(name).rstrip("/").split("/")[-3:]
+    parts = [last[-1], *(part.split("--")[-1] for part in last if part.startswith("models--"))]
+    return next((known[part.lower()] for part in parts if part.lower() in known), None)
 
 
 def is_longlora(folder: Path) -> bool:
@@ -111,8 +117,7 @@ def read_longlora(folder: Path, *, base: str | None = None, ctx: int | None = No
     entry = published(folder)
     ctx = _agreed_ctx(folder, ctx, entry)
     config = PeftConfig.from_pretrained(str(folder))
-    named = entry.base if entry else config.base_model_name_or_path
-    name = base or named
+    name = base or (entry.base if entry else config.base_model_name_or_path)
     if not name:
         raise UserError(
             f"got {folder}, whose {CONFIG} names no base model; needed: the model it was trained "
@@ -131,13 +136,13 @@ def read_longlora(folder: Path, *, base: str | None = None, ctx: int | None = No
     embeddings = [tensor for key, tensor in trained.items() if "embed" in key]
     facts = Facts(
         kind="adapter",
-        base=Base(name=named if entry else name, revision=None, sizes=sizes, weights={}),
+        base=Base(name=name, revision=None, sizes=sizes, weights={}),
         rope=fields_of(model),
         ctx=rope.ctx,
         original_ctx=rope.original_ctx,
         vocab_size=embeddings[0].shape[0] if embeddings else sizes["vocab_size"],
         tied=tied,
-        origin=f"imported from LongLoRA's {folder.resolve().name}",
+        origin=f"imported from LongLoRA's {published_name(folder) or folder.resolve().name}",
         recipe=None,
         versions=versions(),
     )
@@ -158,7 +163,7 @@ def convert(folder: Path, out: Path, *, base: str | None = None, ctx: int | None
     adapter = read_longlora(folder, base=base, ctx=ctx)
     assert adapter.facts is not None
     with whole_folder(out, replace=False) as part:
-        write_adapter(part, adapter.config, adapter.weights, base=base or adapter.facts.base.name)
+        write_adapter(part, adapter.config, adapter.weights, base=adapter.facts.base.name)
         save_tokenizer(tokenizer_of(str(folder)), part, ctx=adapter.facts.ctx)
         write(part, adapter.facts)
     return adapter

@@ -22,10 +22,8 @@ from longdata.errors import UserError
 from longtune.adapters import is_tied
 from longtune.checkpoint import Loaded, facts_of, load
 from longtune.checkpoint_facts import Facts, read, refuse_taken, versions, whole_folder, write
-from longtune.model_files import adapter_folder, config_of, save_tokenizer
+from longtune.model_files import SHARD, adapter_folder, config_of, save_tokenizer
 from longtune.rope import fields_of
-
-SHARD = "4GB"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

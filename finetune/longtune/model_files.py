@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 Quantization = Literal["nf4", "int8"]
+SHARD = "4GB"  # the largest file of weights
 DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
 _OF_ADAPTERS = ("adapter_*", "trainable_params.bin", "longtune.json")
 _OF_TOKENIZERS = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "*.txt")
