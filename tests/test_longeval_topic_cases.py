@@ -80,6 +80,12 @@ def test_chance_comes_from_the_seed_alone() -> None:
     assert not set(ids(0)) & set(ids(1))
 
 
+def test_no_case_is_made_twice_while_there_are_others() -> None:
+    cases = made(POOL[:3], num_topics=2, asked="first", count=6, seed=0)
+    assert len({case.id for case in cases}) == 6  # all there are
+    assert len(made(POOL[:3], num_topics=2, asked="first", count=9, seed=0)) == 6
+
+
 def test_topics_are_different_while_the_pool_lasts_and_the_asked_one_always() -> None:
     (case,) = made(POOL, num_topics=8, asked="middle", count=1, seed=0)
     assert len(set(case.topics)) == 8 and "8 different topics" in case.prompt

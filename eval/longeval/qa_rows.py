@@ -123,16 +123,27 @@ def _rows_of(path: Path) -> Iterator[dict[str, Any]]:
                 )
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=list(_NEEDED))
-                context = table.column("context").combine_chunks()
-                texts, places = context.dictionary.to_pylist(), context.indices.to_pylist()
                 rest = table.drop_columns("context").to_pylist()
-                for row, at in zip(rest, places, strict=True):
-                    yield {**row, "context": None if at is None else texts[at]}
+                for row, text in zip(rest, _shared(table.column("context")), strict=True):
+                    yield {**row, "context": text}
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"got {path}, which cannot be read ({str(error).splitlines()[0][:150]}); allowed: a "
             "file as longqa build wrote it; fix: build or copy it again"
         ) from error
+
+
+def _shared(column: Any) -> Iterator[str | None]:
+    """The texts of a column; rows with the same text share one object."""
+    import pyarrow as pa
+
+    array = column.combine_chunks()
+    if not pa.types.is_dictionary(array.type):  # nothing but nulls
+        yield from array.to_pylist()
+        return
+    texts = array.dictionary.to_pylist()
+    for place in array.indices.to_pylist():
+        yield None if place is None else texts[place]
 
 
 def _row(row: Mapping[str, Any]) -> QaRow:

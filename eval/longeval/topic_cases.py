@@ -33,6 +33,7 @@ ORDINALS = (
     "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
 ).split()
 LEAST_TOPICS = 2
+_ATTEMPTS = 20  # to make a case that is not there yet
 
 _ASKS = re.compile(r"(retrieve the |What is the )first( topic\b)")
 
@@ -114,11 +115,24 @@ def made(
     if num_topics is not None:
         if num_topics < LEAST_TOPICS:
             raise UserError(f"got {num_topics} topics; allowed: {LEAST_TOPICS} or more; fix: more")
-        return [_made(pool, num_topics, asked, _rng(seed, num_topics, i)) for i in range(count)]
+        size = num_topics  # for the function below, known to be a number
+        return _different(lambda index: _made(pool, size, asked, _rng(seed, size, index)), count)
     assert ctx is not None and tokens is not None
+    room, counter = ctx, tokens
     around = tokens("")
     sizes = {one.topic: tokens(one.text) - around for one in pool}
-    return [_fitting(pool, ctx, asked, seed, i, sizes, tokens) for i in range(count)]
+    return _different(lambda index: _fitting(pool, room, asked, seed, index, sizes, counter), count)
+
+
+def _different(make: Callable[[int], TopicCase], count: int) -> list[TopicCase]:
+    """The first `count` different cases; fewer where a small pool has no more."""
+    found: dict[str, TopicCase] = {}
+    for index in range(_ATTEMPTS * count):
+        case = make(index)
+        found.setdefault(case.id, case)
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def place(asked: str, num_topics: int) -> int:
