@@ -84,13 +84,9 @@ class Encoder:
 
     def _pieces(self, text: str) -> Iterator[str]:
         """What is encoded in place of the text; a piece from behind a cut has its space back."""
-        start, space = 0, ""
-        while True:
-            end = self._cut(text, start + self._piece)
-            yield _bounded(space + text[start:end])
-            if end == len(text):
-                return
-            start, space = end + 1, self._rule.space if self._rule else ""
+        if self._rule is None:
+            return iter([_bounded(text)])
+        return (_bounded(piece) for piece, _ in self._rule.parts(text, self._piece))
 
     def _cut(self, text: str, position: int) -> int:
         if self._rule is None or position >= len(text):

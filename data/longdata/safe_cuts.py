@@ -99,6 +99,16 @@ class CutRule:
         """`text` cut at every safe cut; the spaces of the cuts are left out."""
         return self.pattern.split(text)
 
+    def parts(self, text: str, size: int) -> Iterator[tuple[str, bool]]:
+        """`text` in parts of `size` characters or some more, as each is encoded alone, and whether
+        it is the last one: their ids, one after the other, are those of the text."""
+        start, space, end = 0, "", -1
+        while end < len(text):
+            after = start + size
+            end = next(self.positions(text, after), len(text)) if after < len(text) else len(text)
+            yield space + text[start:end], end == len(text)
+            start, space = end + 1, self.space  # behind the space of the cut
+
 
 class _UnsafeError(Exception):
     """No rule is known; the message completes "encoded in full, because …"."""

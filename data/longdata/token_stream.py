@@ -91,11 +91,7 @@ def stretches_of(text: str, tokenizer: Tokenizer) -> Iterator[tuple[str, bool]]:
     if len(text) <= STRETCH or isinstance(rule, str) or not _samples_hold(text, tokenizer, rule):
         yield text, True
         return
-    start, space, end = 0, "", 0
-    while end < len(text):
-        end = next(rule.positions(text, start + STRETCH), len(text))
-        yield space + text[start:end], end == len(text)
-        start, space = end + 1, rule.space  # behind the space of the cut
+    yield from rule.parts(text, STRETCH)
 
 
 def _samples_hold(text: str, tokenizer: Tokenizer, rule: CutRule) -> bool:
