@@ -54,7 +54,7 @@ def arguments_of(recipe: Recipe, folder: RunFolder) -> Any:
         use_cpu=not on_gpu,
         bf16=compute_dtype(recipe) == "bfloat16",
         fp16=False,
-        tf32=True if on_gpu else None,
+        tf32=True if on_gpu and torch.cuda.get_device_capability() >= (8, 0) else None,
         remove_unused_columns=False,
         dataloader_num_workers=0,
         dataloader_pin_memory=on_gpu,

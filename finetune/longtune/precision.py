@@ -27,7 +27,8 @@ def compute_dtype(recipe: Recipe) -> str:
 
     if recipe.dtype != "auto":
         return recipe.dtype
-    return "bfloat16" if torch.cuda.is_available() else "float32"
+    has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bfloat16" if has_it else "float32"
 
 
 def hold_trained_in_float32(model: Module, dtype: str) -> None:
