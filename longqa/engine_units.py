@@ -45,11 +45,15 @@ def fill_units(
     *,
     name: Callable[[Source], str],
     work: Work[Source, Path],
-) -> None:
-    """Make the files that are missing. Submitted: Slurm does; UserError, TaskBug: `run_stages`."""
+) -> int:
+    """Make the files that are missing, and say how many were made.
+
+    Submitted: Slurm makes them. UserError, TaskBug: as `run_stages`.
+    """
     named = {name(source): source for source in sources}
-    if all((folder.units / file).exists() for file in named):
-        return
+    missing = [file for file in named if not (folder.units / file).exists()]
+    if not missing:
+        return 0
     largest_first = sorted(named, key=lambda file: (-_size(named[file]), file))
     stage = Stage(
         name="sources",
@@ -71,6 +75,7 @@ def fill_units(
         ),
     ):
         raise Submitted(submitted(folder.engine))
+    return sum((folder.units / file).exists() for file in missing)
 
 
 @dataclass(frozen=True, kw_only=True)

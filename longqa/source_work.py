@@ -69,8 +69,14 @@ class SourceWork(Generic[M]):
         if self._order.engine.name != "local":
             from longqa.engine_units import fill_units
 
-            folder, progress = self._folder, self._progress
-            fill_units(sources, self._order, folder, progress, name=self._name, work=self._work)
+            self.num_worked += fill_units(
+                sources,
+                self._order,
+                self._folder,
+                self._progress,
+                name=self._name,
+                work=self._work,
+            )
         to_do = []
         for source in sources:
             made = self._read(self._folder.units / self._name(source))

@@ -46,7 +46,7 @@ def name_of(source: Source) -> str:
 
 
 def fill(tmp_path: Path, texts: list[str], engine: Engine | None = None) -> list[str]:
-    """What the units say afterwards, and what was made, in order."""
+    """What the units say afterwards."""
     sources = []
     for number, text in enumerate(texts):
         path = tmp_path / f"{number}.txt"
@@ -56,8 +56,11 @@ def fill(tmp_path: Path, texts: list[str], engine: Engine | None = None) -> list
     order = Order(sources=("here",), out=tmp_path / "out", engine=engine)
     with Folder.claim(order.out) as folder:
         work = partial(copy_on, folder.units)
-        fill_units(sources, order, folder, Progress(), name=name_of, work=work)
-        return sorted(path.read_text() for path in folder.units.glob("*.copy"))
+        before = set(folder.units.glob("*.copy"))
+        made = fill_units(sources, order, folder, Progress(), name=name_of, work=work)
+        units = set(folder.units.glob("*.copy"))
+        assert made == len(units - before)
+        return sorted(path.read_text() for path in units)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
