@@ -1,23 +1,25 @@
 """How `longdata pack` scales: with workers, with the corpus, with one huge document.
 
-    python benchmarks/pack_scaling.py [--megabytes 60] [--huge 100] [--times 10] [--no-fast]
+    python benchmarks/pack_scaling.py [--megabytes 60] [--scaled 150] [--huge 100] [--times 10]
 
-1. The same corpus of short documents with one worker and with two: wall time, and the same bytes.
+1. The same corpus of short documents with one worker and with two, by the tokenizer itself and by
+   gigatoken: wall time, and the same bytes. Starting takes two seconds or so of each run, whatever
+   its size.
 2. The largest process for that corpus, for one ten times as large, and for one with a document of
    100 MB in it. Counted is the most memory that was ever resident in one process, mapped files too,
    and beside it the part that is no file.
-3. Each stage by itself in this process, in processor time: rates for one core; and from them what
-   RedPajama 1T takes (pack_estimate.py).
+3. Each stage by itself in this process, in processor time, with both encoders: rates for one core,
+   and from them what RedPajama 1T takes (pack_estimate.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,7 @@ from longdata.packing import pack
 from longdata.tokenizers import single_threaded
 
 CTX = (8192,)
+ENCODERS = {"--no-fast": "the tokenizer itself", "--fast": "gigatoken"}
 LIMIT = 1 << 30  # bytes of a worker
 SPEEDUP = 1.7
 PLANNED = 2_000_000  # documents
@@ -49,38 +52,43 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=10, help="the larger corpus")
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--tokenizer", default=None)
-    parser.add_argument("--no-fast", action="store_true", help="the tokenizer itself")
+    parser.add_argument("--scaled", type=float, default=150, help="MB for one worker and two")
     parser.add_argument("--documents", type=int, default=PLANNED, help="of the plan of step 3")
     arguments = parser.parse_args()
     single_threaded()
-    print(f"{machine()}; {'the tokenizer itself' if arguments.no_fast else 'gigatoken'}\n")
+    print(f"{machine()}\n")
     with tempfile.TemporaryDirectory(prefix="pack-scaling-") as name:
         folder = Path(name)
         corpus("short", arguments.megabytes, folder / "once")
+        corpus("short", arguments.scaled, folder / "scaled")
         print_workers(folder, arguments)
         print_memory(folder, arguments)
-        print_stages(folder, arguments)
+        planned = planning(arguments.documents)
+        for encoder in ENCODERS:
+            print_stages(folder, encoder, planned, arguments)
 
 
 def print_workers(folder: Path, arguments: argparse.Namespace) -> None:
-    """One worker against two."""
-    size = text_bytes(sorted((folder / "once").iterdir())) / 1e6
-    best: dict[int, Cost] = {}
+    """One worker against two, both encoders in turns."""
+    size = text_bytes(sorted((folder / "scaled").iterdir())) / 1e6
+    best: dict[tuple[str, int], Cost] = {}
     digests = set()
     for _ in range(arguments.repeat):
-        for workers in (1, 2):
-            cost = packed(folder, "once", workers, arguments)
-            best[workers] = min(cost, best.get(workers, cost), key=lambda one: one.wall)
-            digests.add(digest(packed_folder(folder / "out", CTX[0]) / "data"))
+        for encoder in ENCODERS:
+            for workers in (1, 2):
+                cost = packed(folder, "scaled", encoder, workers, arguments)
+                key = (encoder, workers)
+                best[key] = min(cost, best.get(key, cost), key=lambda one: one.wall)
+                digests.add(digest(packed_folder(folder / "out", CTX[0]) / "data"))
     if len(digests) != 1:
         sys.exit("the rows of one worker and of two differ: the numbers mean nothing")
     print(f"{size:.1f} MB of short documents\n")
-    print("| workers | wall s | CPU s | MB/s | times as fast | aim |\n|---|---|---|---|---|---|")
-    for workers, cost in best.items():
-        ratio, aim = best[1].wall / cost.wall, SPEEDUP if workers == 2 else ""
-        rate = size / cost.wall
+    print("| encoded by | workers | wall s | CPU s | MB/s | times as fast | aim |\n|" + 7 * "---|")
+    for (encoder, workers), cost in best.items():
+        ratio, aim = best[encoder, 1].wall / cost.wall, SPEEDUP if workers == 2 else ""
         print(
-            f"| {workers} | {cost.wall:.2f} | {cost.cpu:.2f} | {rate:.1f} | {ratio:.2f} | {aim} |"
+            f"| {ENCODERS[encoder]} | {workers} | {cost.wall:.2f} | {cost.cpu:.2f} | "
+            f"{size / cost.wall:.1f} | {ratio:.2f} | {aim} |"
         )
     print()
 
@@ -98,21 +106,23 @@ def print_memory(folder: Path, arguments: argparse.Namespace) -> None:
     }
     print("| corpus | largest process, MB | of it no file, MB | below 1 GiB |\n|---|---|---|---|")
     for name, title in titles.items():
-        cost = packed(folder, name, 2, arguments)
+        cost = packed(folder, name, "--fast", 2, arguments)
         fits = "yes" if cost.peak < LIMIT else "NO"
         print(f"| {title} | {cost.peak / 1e6:.0f} | {cost.anonymous / 1e6:.0f} | {fits} |")
     print()
 
 
-def print_stages(folder: Path, arguments: argparse.Namespace) -> None:
+def print_stages(
+    folder: Path, encoder: str, planned: tuple[float, float], arguments: argparse.Namespace
+) -> None:
     """Rates of one core, and what they mean for RedPajama 1T."""
-    out = folder / "stages"
+    out = folder / f"stages{encoder}"
     order = Order(
         sources=(str(folder / "once"),),
         out=out,
         ctx=CTX,
         tokenizer=arguments.tokenizer,
-        fast=not arguments.no_fast,
+        fast=encoder == "--fast",
     )
     plan = make_plan(order)
     plan.save(out / WORK)
@@ -122,7 +132,7 @@ def print_stages(folder: Path, arguments: argparse.Namespace) -> None:
     facts = json.loads((packed_folder(out, CTX[0]) / "pack.json").read_text())
     tokens, rows = facts["tokens"], facts["rows"] * CTX[0]
     size = text_bytes(sorted((folder / "once").iterdir()))
-    plan_s, plan_bytes = planning(arguments.documents)
+    plan_s, plan_bytes = planned
     rates = Rates(
         text_mb_per_core_s=size / 1e6 / seconds["tokens"],
         rows_mtokens_per_core_s=rows / 1e6 / seconds["rows"],
@@ -131,7 +141,7 @@ def print_stages(folder: Path, arguments: argparse.Namespace) -> None:
         rows_bytes_per_token=tree_size(packed_folder(out, CTX[0]) / "data") / rows,
         plan_bytes_per_document=plan_bytes / arguments.documents,
     )
-    print("| stage | CPU s | rate of one core |\n|---|---|---|")
+    print(f"Encoded by {ENCODERS[encoder]}:\n\n| stage | CPU s | rate of one core |\n|---|---|---|")
     print(f"| tokens | {seconds['tokens']:.2f} | {rates.text_mb_per_core_s:.1f} MB/s of text |")
     print(f"| rows | {seconds['rows']:.2f} | {rates.rows_mtokens_per_core_s:.1f} M tokens/s |")
     print(
@@ -155,16 +165,22 @@ def planning(count: int) -> tuple[float, float]:
     lengths = np.maximum(20, draw.lognormal(6.8, 1.1, count)).astype(np.int64)
     keys = keys_of(str(number) for number in range(count))
     source = np.zeros(count, np.int64)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin = process_time()
-    chosen = select(lengths, keys, source, ["all"], Mixture())
-    pack(lengths[chosen.document], keys[chosen.document], ctx=CTX[0])
-    seconds = process_time() - begin
-    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    return seconds, grown + lengths.nbytes + keys.nbytes + source.nbytes
+
+    def plan() -> None:
+        chosen = select(lengths, keys, source, ["all"], Mixture())
+        pack(lengths[chosen.document], keys[chosen.document], ctx=CTX[0])
+
+    seconds = timed(plan)
+    tracemalloc.start()
+    plan()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return seconds, peak + lengths.nbytes + keys.nbytes + source.nbytes
 
 
-def packed(folder: Path, name: str, workers: int, arguments: argparse.Namespace) -> Cost:
+def packed(
+    folder: Path, name: str, encoder: str, workers: int, arguments: argparse.Namespace
+) -> Cost:
     """The command itself, into folder/out."""
     shutil.rmtree(folder / "out", ignore_errors=True)
     tokenizer = ["--tokenizer", arguments.tokenizer] if arguments.tokenizer else []
@@ -172,7 +188,7 @@ def packed(folder: Path, name: str, workers: int, arguments: argparse.Namespace)
         [
             str(Path(sys.executable).with_name("longdata")), "pack", str(folder / name), *tokenizer,
             "--ctx", ",".join(map(str, CTX)), "--out", str(folder / "out"), "--quiet",
-            "--workers", str(workers), "--no-fast" if arguments.no_fast else "--fast",
+            "--workers", str(workers), encoder,
         ]
     )  # fmt: skip
 
