@@ -91,6 +91,8 @@ LINES = [
     ("topics --model m --template mine", "got --template mine"),
     ("topics --model m --judge j", "got --judge without a server"),
     ("topics --model m --judge-server http://x/v1", "options of a judge without --judge"),
+    ("topics --model m --topic 7 --topics 5,10", "got --topic 7 where there are 5 topics"),
+    ("topics --model m --topic ,", "got no --topic"),
     ("lines --model m --questions 5", "got --questions for LongChat's own cases"),
     ("lines --model m --count 0 --make", "allowed: 1 or more"),
     ("passkey --model m", "got no --ctx"),

@@ -22,7 +22,7 @@ from longeval.ask import Backend, Prompt, Reply, Tell, ask, digest
 from longeval.longchat_files import FETCHED
 from longeval.results import read
 from longeval.retrieval import by_group, mean_tokens, prompts_of, share, write_result
-from longeval.topic_cases import TopicCase, made, read_cases, read_conversations
+from longeval.topic_cases import TopicCase, made, place, read_cases, read_conversations
 from longeval.topic_scoring import first_answer, lists_topics, nearest, strict
 
 MAX_NEW_TOKENS = 50  # as LongChat generates
@@ -55,6 +55,11 @@ class TopicOrder:
                 f"got --count {self.count} and --max-new-tokens {self.max_new_tokens}; allowed: 1 "
                 "or more; fix: leave them out"
             )
+        if not self.asked or not (self.sizes or self.contexts):
+            raise UserError("got no --topic or no length; needed: one; fix: leave --topic out")
+        for asked in self.asked:  # before a model is loaded, not after
+            for size in () if self.contexts else self.sizes:
+                place(asked, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
