@@ -39,6 +39,7 @@ from longdata.pack_stages import (
     WORK,
     forget,
     is_finished,
+    is_published,
     packed_folder,
     stages_of,
     tokens_folder,
@@ -137,6 +138,9 @@ def _prepare(out: Path, plan: Plan, engine: Engine, *, fresh: bool) -> None:
                 _remove(work / name)
         if fresh:
             _remove(work / NAME)
+            for ctx in plan.decides["ctx"]:
+                if is_published(out, ctx, plan.hash):  # else it stays until there is a better one
+                    _remove(packed_folder(out, ctx))
             for folder in work.glob("tokens-*"):
                 if folder != tokens:
                     _remove(folder)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from longdata.fast_tokens import FastTokens
 
 WORK, ENGINE, FINISHED, NOTES = ".work", "engine", "finished", "notes"
-LOST = "skipped.jsonl"
+CARD, LOST = "README.md", "skipped.jsonl"
 MOST_SOURCES = 1_000
 MOST_FILES = 1_000  # that are listed in pack.json
 _ARRAYS = ("document", "start", "end", "first", "chosen")
@@ -78,12 +78,13 @@ def packed_folder(out: Path, ctx: int) -> Path:
 
 
 def is_published(out: Path, ctx: int, plan: str) -> bool:
-    """Whether the rows of a ctx are those of this plan."""
+    """Whether the rows of a ctx are those of this plan, and all there."""
+    folder = packed_folder(out, ctx)
     try:
-        said = json.loads((packed_folder(out, ctx) / PACK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = json.loads((folder / PACK).read_text(encoding="utf-8"))
+        return bool(said["plan"] == plan and read_facts(folder)["plan"] == plan)
+    except (OSError, ValueError, KeyError, TypeError, UserError):
         return False
-    return isinstance(said, dict) and said.get("plan") == plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,20 +299,15 @@ def _write_lost(part: Path, out: Path, plan: Plan) -> None:
 
 
 def is_finished(out: Path, plan: str, ctxs: Sequence[int]) -> bool:
-    """Whether all of a plan was published. UserError when what was published is damaged."""
+    """Whether all of a plan was published, and is still there."""
     if (out / WORK / NAME).exists():
         try:
             if (out / WORK / FINISHED).read_text(encoding="utf-8") != plan:
                 return False
         except OSError:
             return False
-    elif not (out / "README.md").exists():
-        return False
-    if not all(is_published(out, ctx, plan) for ctx in ctxs):
-        return False
-    for ctx in ctxs:
-        read_facts(packed_folder(out, ctx))
-    return True
+    is_whole = all((out / name).exists() for name in (CARD, LOST))
+    return is_whole and all(is_published(out, ctx, plan) for ctx in ctxs)
 
 
 def load_packing(out: Path, ctx: int, plan: str) -> tuple[Packing, Any, dict[str, Any]]:
