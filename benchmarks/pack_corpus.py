@@ -1,6 +1,6 @@
 """Documents → packed rows: `longdata pack` against LongLoRA's way and datatrove's pipeline.
 
-    python benchmarks/pack_corpus.py [--megabytes 40] [--repeat 2] [--tokenizer NAME] [--ctx 8192]
+    python benchmarks/pack_corpus.py [--megabytes 80] [--repeat 2] [--tokenizer NAME] [--ctx 8192]
 
 Four ways from the same JSONL files, with two processes each: what LongLoRA does (`datasets.map`
 with one tokenizer call for 1,000 joined documents, padded and cut), datatrove's own blocks
@@ -44,7 +44,7 @@ TARGETS = {
 def main() -> None:
     """Measure, compare, print tables in Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=40)
+    parser.add_argument("--megabytes", type=float, default=80)
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--ctx", type=int, default=8192)
     parser.add_argument("--tokenizer", default=None)
