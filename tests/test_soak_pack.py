@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from eval_sets import text_of
+from fake_slurm import FakeSlurm
 from packing_runs import corpus, digests, tokenizer_file
 
 from longdata import commands
@@ -95,6 +96,41 @@ def test_a_run_that_is_killed_at_random_again_and_again_gives_the_same_bytes(
     assert kills > 3
     assert digests(out) == digests(whole)
     assert not list(out.rglob(".part-*"))
+
+
+def test_ray_gives_the_bytes_of_a_local_run(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    words = tokenizer_file(tmp_path)
+    data = corpus(tmp_path / "data", count=2_000)
+    arguments = ["pack", str(data), "--tokenizer", words, "--ctx", "64,1024", "--quiet"]
+    for name, options in (("local", []), ("ray", ["--engine", "ray", "--workers", "2"])):
+        command = [*COMMAND, *arguments, "--out", str(tmp_path / name), *options]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == commands.OK, ended.stderr
+    assert digests(tmp_path / "ray") == digests(tmp_path / "local")
+
+
+def test_slurm_gives_the_bytes_of_a_local_run(tmp_path: Path) -> None:
+    slurm = FakeSlurm(tmp_path)
+    words = tokenizer_file(tmp_path)
+    data = corpus(tmp_path / "data", count=2_000)
+    arguments = ["pack", str(data), "--tokenizer", words, "--ctx", "64,1024"]
+    run_local = [*COMMAND, *arguments, "--out", str(tmp_path / "local"), "--quiet"]
+    assert subprocess.run(run_local).returncode == commands.OK
+    command = [*COMMAND, *arguments, "--out", str(tmp_path / "by-slurm"), "--engine", "slurm"]
+    said = [
+        subprocess.run(
+            [*command, "--slurm", "partition=cpu"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **slurm.environment()},
+        )
+        for _ in range(2)
+    ]
+    assert [one.returncode for one in said] == [commands.OK] * 2, said
+    assert "publish: job" in said[0].stdout and "squeue -j" in said[0].stdout
+    assert said[1].stdout.startswith("nothing to do")
+    assert digests(tmp_path / "by-slurm") == digests(tmp_path / "local")
 
 
 def peaks(folder: Path, *arguments: str | Path) -> int:
