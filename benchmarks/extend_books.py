@@ -9,8 +9,8 @@ windows of 4,096 tokens with full attention: mean negative log-likelihood in nat
 positions. The adapters are merged with `longtune merge` and must give the same logits.
 
 Limits: what a plain loop reached in as many steps. The order, from LoRA alone to all parameters,
-must come out as well. Times are processor seconds of one thread as ratios to the quickest: they say
-what attention costs on this machine. In a --work folder an interrupted run is gone on with.
+must come out as well. Times are medians of a step, of one thread, as ratios to the quickest: they
+say what attention costs on this machine. In a --work folder an interrupted run is gone on with.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -36,10 +36,10 @@ COMMON = {
     "ctx": str(CTX),
     "batch-size": "2",
     "accumulation": "1",
-    "learning-rate": "2e-3",
     "schedule": "linear",
     "warmup-steps": "5",
     "save-steps": "1000",
+    "loss": "plain",
 }
 
 
@@ -56,15 +56,23 @@ VARIANTS = {
     "lora": Variant(
         title="LoRA",
         limit=3.62,
-        arguments=["--no-train-embeddings", "--no-train-norms"],
+        arguments=["--learning-rate", "4e-3", "--no-train-embeddings", "--no-train-norms"],
     ),
-    "lora-embed-norm": Variant(title="LoRA, embeddings, norms", limit=3.60, arguments=[]),
+    "lora-embed-norm": Variant(
+        title="LoRA, embeddings, norms", limit=3.60, arguments=["--learning-rate", "2e-3"]
+    ),
     "lora-embed-norm-exact": Variant(
-        title="the same with full attention", limit=3.58, arguments=["--attention", "full"]
+        title="the same with full attention",
+        limit=3.58,
+        arguments=["--learning-rate", "2e-3", "--attention", "full"],
     ),
-    "full": Variant(title="all parameters", limit=3.56, arguments=["--method", "full"]),
+    "full": Variant(
+        title="all parameters",
+        limit=3.56,
+        arguments=["--learning-rate", "1e-3", "--method", "full"],
+    ),
 }
-ORDER = ("lora", "lora-embed-norm", "full")  # from worse to better
+ORDER = tuple(VARIANTS)  # from worse to better
 
 
 def main() -> None:
@@ -96,13 +104,14 @@ def _variant(
     options = {**COMMON, "model": str(model), "data": str(work / "packed"), "out": str(out)}
     options["steps"] = str(steps)
     flags = [part for key, value in options.items() for part in (f"--{key}", value)]
-    seconds = _run("longtune", "extend", *flags, *variant.arguments)
+    _run("longtune", "extend", *flags, *variant.arguments, "--no-checkpointing", "--quiet")
     row: dict[str, Any] = {
         "name": name,
         "title": variant.title,
-        "seconds": seconds,
+        "seconds": _seconds_a_step(out / "metrics.jsonl"),
         "nll": _read(out / "model", books),
     }
+    print(f"{variant.title}: {sum(row['nll']) / 4:.3f}", flush=True)
     if name != "full":
         merged = work / f"{name}-merged"
         if not merged.exists():
@@ -118,15 +127,20 @@ def _pack(data: Path, model: Path, out: Path) -> None:
     _run("longdata", "pack", *seen, *options, "--workers", "1", "--offline", "--quiet")
 
 
-def _run(*words: str) -> float:
-    """A command as a user gives it; the processor seconds of it and its children."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def _run(*words: str) -> None:
+    """A command as a user gives it."""
+    books = [word for word in words if word.endswith(".txt")]
+    shown = [word for word in words if word not in books[1:]]
+    print("$", " ".join(shown).replace(".txt", f".txt … ({len(books)} books)"), flush=True)
     command = [str(Path(sys.executable).with_name(words[0])), *words[1:]]
     done = subprocess.run(command, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(words[:2])} ended with exit code {done.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _seconds_a_step(metrics: Path) -> float:
+    lines = metrics.read_text(encoding="utf-8").splitlines()
+    return median(json.loads(line)["seconds"] for line in lines)
 
 
 def _books(data: Path, model: Path) -> dict[str, Any]:
@@ -194,11 +208,11 @@ def _report(rows: Sequence[dict[str, Any]], steps: int) -> None:
 
     quickest = min((row["seconds"] for row in rows if "seconds" in row), default=1.0)
     print(
-        f"\n{steps} steps of 2 × {CTX:,} tokens, {json.dumps(COMMON)}; one thread, "
+        f"\n{steps} steps of 2 × {CTX:,} tokens; {os.environ['OMP_NUM_THREADS']} thread, "
         f"{platform.machine()}, torch {torch.__version__}, transformers "
         f"{transformers.__version__}\n"
     )
-    print("| trained | nats a token | by quarter of the window | limit | time | merged logits |")
+    print("| trained | nats a token | by quarter of the window | limit | step | merged logits |")
     print("|---|---:|---|---:|---:|---:|")
     for row in rows:
         quarters = " / ".join(f"{value:.2f}" for value in row["nll"])
