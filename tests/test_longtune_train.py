@@ -146,6 +146,7 @@ def test_a_run_that_goes_on_has_the_losses_of_one_that_was_never_stopped(
     trained(whole)
     with pytest.raises(KeyboardInterrupt):
         trained(stopped, progress=Dies(3, stop))
+    assert (tmp_path / "stopped" / "loss.png").is_file()
     assert trained(stopped).went_on_after == 2
     assert losses(stopped) == losses(whole)
     assert trained(stopped).went_on_after == 5  # nothing is left to do

@@ -19,6 +19,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
+from longdata.commands import INTERRUPTED, fail
 from longdata.errors import UserError
 from longtune.config import Recipe, Task, from_dict
 from longtune.config_values import hints_of
@@ -98,7 +99,10 @@ def recipe_flags(task: Task, **help_texts: str) -> Callable[[Run], Run]:
         def command(**given: Any) -> None:
             own = {name: given.pop(name) for name in list(given) if name not in names + _EXTRA}
             recipe, changes = given.pop("recipe"), given.pop("changes")
-            run(recipe_of(task, given, recipe=recipe, changes=changes or ()), **own)
+            try:
+                run(recipe_of(task, given, recipe=recipe, changes=changes or ()), **own)
+            except KeyboardInterrupt:
+                fail("longtune", "stopped; the same command goes on where it was", INTERRUPTED)
 
         own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
         parameters = [

@@ -25,7 +25,7 @@ from typing import Any
 
 from longdata.errors import UserError
 from longdata.extras import require
-from longtune import loss_plot, metrics
+from longtune import metrics
 from longtune.adapters import prepare, trained_groups
 from longtune.anneal import Anneal
 from longtune.arguments import arguments_of, trackers_of
@@ -95,7 +95,7 @@ def run(
         if args.process_index == 0:
             progress.model(rope, trained_groups(model))
 
-        from longtune.trainer import LongTrainer
+        from longtune.trainer import LongTrainer, draw_losses
 
         trainer = LongTrainer(
             recipe=recipe,
@@ -116,10 +116,8 @@ def run(
             trainer.train(resume_from_checkpoint=None if last is None else str(last))
         finally:
             progress.end()
-        if args.process_index == 0:
-            lines = metrics.read(folder.metrics.path)
-            title = f"{Path(recipe.model).name} at {recipe.ctx:,} tokens"
-            loss_plot.draw(lines, folder.out / loss_plot.NAME, title=title)
+            if args.process_index == 0:
+                draw_losses(folder, recipe)
         trainer.save_model()  # last: the run is finished when it is there
         progress.saved(folder.model)
     return _trained(folder, steps, went_on_after=done)

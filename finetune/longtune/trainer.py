@@ -18,17 +18,22 @@ from typing import TYPE_CHECKING, Any
 from transformers import PrinterCallback, Trainer
 
 from longdata.errors import UserError
-from longtune import checkpoint
+from longtune import checkpoint, loss_plot, metrics
 from longtune.anneal import Anneal
 from longtune.building import attend_in_groups
 from longtune.config import Recipe
-from longtune.metrics import memory_bytes
 from longtune.progress import Progress
 from longtune.resume import RunFolder
 from longtune.weights import load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def draw_losses(folder: RunFolder, recipe: Recipe) -> None:
+    """loss.png of what metrics.jsonl holds by now."""
+    title = f"{Path(recipe.model).name} at {recipe.ctx:,} tokens"
+    loss_plot.draw(metrics.read(folder.metrics.path), folder.out / loss_plot.NAME, title=title)
 
 
 class LongTrainer(Trainer):  # type: ignore[misc,unused-ignore]
@@ -83,7 +88,7 @@ class LongTrainer(Trainer):  # type: ignore[misc,unused-ignore]
                 "tokens": tokens,
                 "tokens_per_second": tokens / seconds,
                 "seconds": seconds,
-                "memory_bytes": memory_bytes(),
+                "memory_bytes": metrics.memory_bytes(),
             }
             if self.is_world_process_zero():
                 line = {
@@ -124,6 +129,7 @@ class LongTrainer(Trainer):  # type: ignore[misc,unused-ignore]
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             self.progress.saved(self.folder.publish(step, keep=self.recipe.keep_checkpoints))
+            draw_losses(self.folder, self.recipe)
         self._making = None
         self.accelerator.wait_for_everyone()
 
