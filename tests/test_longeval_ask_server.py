@@ -86,8 +86,10 @@ def test_a_server_that_names_a_pause_is_given_it(server: ModelServer) -> None:
 @pytest.mark.parametrize("kind", ["500", "reset", "html", "empty choices", "429"])
 def test_a_server_that_never_answers_ends_the_run(server: ModelServer, kind: str) -> None:
     server.set(faults=[Fault(kind, every=1)])
+    pauses: list[float] = []
     with pytest.raises(UserError, match=r"no answer from http.* in 6 attempts"):
-        replies(model(server))
+        replies(model(server, pauses, concurrency=1))
+    assert pauses == [1, 2, 4, 8, 16]
 
 
 def test_a_server_that_hangs_is_given_up(server: ModelServer) -> None:

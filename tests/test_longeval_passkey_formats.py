@@ -84,6 +84,7 @@ def test_yarn_takes_the_step_before_the_length_is_reached() -> None:
             return tokens(prompt_of(50_000, n // 2, n - n // 2)) - MAX_NEW_TOKENS
 
         assert count(characters) < length <= count(characters + 128)
+        assert yarn_characters(count(characters + 128), tokens) == characters  # reached exactly
 
 
 @pytest.mark.parametrize("ctx", [120, 500, 4000])

@@ -80,6 +80,18 @@ def test_the_nearest_topic_of_the_conversation_decides() -> None:
     assert nearest(reply, label=topics[0], topics=topics[:1])  # nothing else is nearer
 
 
+def test_what_is_only_rather_like_the_label_is_wrong() -> None:
+    label = "The future of space tourism"
+    assert similarity(label, normalise("the future of paper mills")) == pytest.approx(14 / 19)
+    assert not nearest("the future of paper mills", label=label, topics=[label])
+    assert nearest("the future of face tourists", label=label, topics=[label])
+
+
+def test_words_that_are_split_or_joined_are_found() -> None:
+    assert similarity("greenhouse gases", "we spoke of green house gases today") > 0.95
+    assert similarity("green house gases", "of greenhouse gases") > 0.95
+
+
 def test_a_tie_for_the_nearest_is_right_and_a_reply_unlike_any_is_wrong() -> None:
     assert nearest("tea", label="Tea", topics=["Tea", "The tea"])
     assert not nearest("I do not remember.", label="Space tourism", topics=["Space tourism"])
