@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from longdata.errors import UserError
 from longtune.documents import bounds_of_batch, restarting
 from longtune.groups import group_size_of
-from longtune.heads import halves, of_one_dtype, require_all_heads
+from longtune.heads import halves, num_plain_here, of_one_dtype
 from longtune.kernels import attend
 from longtune.segments import Bounds, Documents, cut, cut_once, rows
 
@@ -67,8 +67,6 @@ def s2_attention(
     # without gradients and into a cache: `generate`, of a model that was left in training mode
     generating = kwargs.get("use_cache", False) and not torch.is_grad_enabled()
     sparse = module.training and sliding_window is None and not generating
-    if sparse:
-        require_all_heads(module, query)
     cu_seq_lens = kwargs.get("cu_seq_lens_q")
     in_documents = _in_documents
     if torch.compiler.is_compiling() and not (attention_mask is None and cu_seq_lens is None):
@@ -80,6 +78,7 @@ def s2_attention(
         value,
         attention_mask,
         group_size=group_size_of(module) if sparse else None,
+        num_plain=num_plain_here(module, query) if sparse else None,
         position_ids=kwargs.get("position_ids"),
         cu_seq_lens=cu_seq_lens,
         scale=scaling,
@@ -95,6 +94,7 @@ def _in_documents(
     documents: Documents | None,
     *,
     group_size: int | None,
+    num_plain: int | None,
     position_ids: Tensor | None,
     cu_seq_lens: Tensor | None,
     scale: float | None,
@@ -116,7 +116,9 @@ def _in_documents(
     if group_size is None or window is not None:
         out = attend(q_THD, k_TKD, v_TKD, bounds, scale=scale, window=window, dropout=dropout)
     else:
-        out = shifted_sparse(q_THD, k_TKD, v_TKD, bounds, group_size, scale=scale, dropout=dropout)
+        out = shifted_sparse(
+            q_THD, k_TKD, v_TKD, bounds, group_size, num_plain, scale=scale, dropout=dropout
+        )
     return out.unflatten(0, (batch_size, length))
 
 
@@ -126,18 +128,25 @@ def shifted_sparse(
     value_TKD: Tensor,
     bounds: Bounds,
     group_size: int,
+    num_plain: int | None = None,
     *,
     scale: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """S²-Attn over a stream of T tokens with H query and K key-value heads: out_THD."""
+    """S²-Attn over a stream of T tokens with H query and K key-value heads: out_THD.
+
+    `num_plain` of the query heads are plain, the others shifted; None: half of them.
+    """
     import torch
 
     cuts = cut if torch.compiler.is_compiling() else cut_once
     plain, shifted = cuts(bounds, group_size), cuts(bounds, group_size, shifted=True)
     if plain == bounds:  # no document is longer than a group
         return attend(query_THD, key_TKD, value_TKD, bounds, scale=scale, dropout=dropout)
-    plain_heads, shifted_heads = halves(query_THD, key_TKD, value_TKD)
+    if num_plain in (0, query_THD.shape[1]):  # a part of the heads, all of one kind
+        cuts_of_all = plain if num_plain else shifted
+        return attend(query_THD, key_TKD, value_TKD, cuts_of_all, scale=scale, dropout=dropout)
+    plain_heads, shifted_heads = halves(query_THD, key_TKD, value_TKD, num_plain)
     outs = [
         attend(*plain_heads, plain, scale=scale, dropout=dropout),
         attend(*shifted_heads, shifted, scale=scale, dropout=dropout),
