@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ def test_the_ranges_have_every_line_once_and_nothing_else(
             assert start <= place < stop
 
 
-@given(st.integers(0, 10**7), st.integers(1, 10**6))
+@given(st.integers(0, 10**7), st.integers(1000, 10**6))
 def test_ranges_cover_a_file_without_a_gap(length: int, size: int) -> None:
     parts = ranges_of(length, size)
     assert [start for start, _ in parts] == [0, *(stop for _, stop in parts)][: len(parts)]
@@ -85,6 +86,27 @@ def test_a_range_is_not_read_much_further_than_its_end() -> None:
     file = Counted(b"x" * (8 << 20))
     assert list(lines_in(file, (1 << 20, 2 << 20))) == []  # inside the only line
     assert file.taken <= (1 << 20) + 2 * byte_ranges._CHUNK
+
+
+def test_a_file_of_a_hundred_gigabytes_is_read_where_one_looks(tmp_path: Path) -> None:
+    size = 100 * 10**9
+    with (tmp_path / "a.jsonl").open("wb") as file:
+        file.truncate(size)  # takes no room: zeros that were never written
+        parts = ranges_of(size, range_size(size))
+        start, stop = parts[400]
+        file.seek(start - 3)
+        file.write(b"a\nbcd\n" + b"ef\n")
+        file.seek(stop - 2)
+        file.write(b"\nghi\n")
+    with (tmp_path / "a.jsonl").open("rb") as file:
+        file.seek(0)
+        found = list(lines_in(file, parts[400]))
+        assert [line for line in found if line[1] is None or len(line[1]) < 9] == [
+            (start + 3, b"ef"),
+            (stop - 1, b"ghi"),
+        ]
+        assert list(lines_in(file, parts[700])) == []  # inside a line that never ends
+        assert file.tell() <= parts[700][1] + byte_ranges._CHUNK
 
 
 def test_an_error_in_the_middle_comes_after_the_lines_before_it() -> None:

@@ -83,6 +83,8 @@ def lines_of(
             begun.append(chunk[at:] if at else chunk)
         else:
             begun = []
+            if stop is not None and place >= stop:
+                break  # nobody needs to know where it ends
     if is_wanted and size:
         yield from _line(begin, begun, size)
 
