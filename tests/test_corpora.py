@@ -143,6 +143,15 @@ def test_what_packing_made_is_no_source(data: Path) -> None:
     assert find_corpus([str(data)]).files == before.files and tuple(kept) == before.skips
 
 
+def test_sources_may_lie_in_a_folder_that_was_packed_into(data: Path) -> None:
+    before = find_corpus([str(data / "arxiv")])
+    put(data / ".work" / "plan.json", b"{}")
+    assert find_corpus([str(data / "arxiv")]) == before
+    assert names(find_corpus([str(data / "top.jsonl")])) == {"top.jsonl": "top"}
+    with pytest.raises(UserError, match="without a file to read"):
+        find_corpus([str(data)])
+
+
 def test_empty_unreadable_and_broken_files_are_said_one_by_one(data: Path) -> None:
     put(data / "empty.jsonl", b"")
     put(data / "books" / "empty.txt", b"")

@@ -206,4 +206,5 @@ def test_a_fast_tokenizer_that_differs_is_not_used_and_said(
     told: list[str] = []
     plan = make_plan(order(data, tmp_path / "out", words, fast=True), told.append)
     assert not plan.is_fast and plan.decides["fast"]["problem"]  # it knows no tokenizer of words
-    assert len(told) == 1 and told[0].startswith("--fast is not used: ")
+    assert told[0].startswith("3 files of 0.2 MB, 3 tasks"), told[0]
+    assert len(told) == 2 and told[1].startswith("--fast is not used: ")

@@ -62,7 +62,7 @@ def local_files(
                 f"got {shown(named)[:200]}, which matches no file; allowed: a pattern with a match;"
                 " fix: check the spelling, and put it into quotes"
             )
-    is_made = _maker(out)
+    is_made = _maker(out, Path(os.path.abspath(path)) if is_folder else None)  # noqa: PTH100
     for item in found:
         if isinstance(item, Skip):
             rows = _rows_unknown_to_readers(item, path, root)
@@ -106,21 +106,24 @@ def _rows_unknown_to_readers(skip: Skip, path: Path, root: Path | None) -> Found
     return _found(file, skip.name) if file.is_file() else None
 
 
-def _maker(out: Path | None) -> Callable[[Path], bool]:
-    """Whether a file was made by packing, here or into another folder."""
+def _maker(out: Path | None, root: Path | None) -> Callable[[Path], bool]:
+    """Whether a file was made by packing: below `out`, or in a pack at or below the folder `root`.
+
+    A file that was named is read, wherever it lies.
+    """
     here = out.resolve() if out is not None else None
     known: dict[Path, bool] = {}
 
     def is_pack(folder: Path) -> bool:
         if folder not in known:
             marks = (folder / ".work" / "plan.json", folder / "pack.json")
-            above = folder != folder.parent and is_pack(folder.parent)
+            above = folder != root and folder != folder.parent and is_pack(folder.parent)
             known[folder] = above or any(mark.is_file() for mark in marks)
         return known[folder]
 
     def is_made(file: Path) -> bool:
         below = here is not None and file.resolve().is_relative_to(here)
-        return below or is_pack(file.parent)
+        return below or (root is not None and is_pack(file.parent))
 
     return is_made
 

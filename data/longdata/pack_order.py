@@ -71,6 +71,8 @@ def make_plan(order: Order, tell: Callable[[str], None] = lambda line: None) -> 
     corpus = find_corpus(order.sources, out=order.out, offline=order.offline)
     lost = tuple(skip for skip in corpus.skips if skip.is_loss)
     units = divide(corpus.files)
+    size = sum(file.size for file in corpus.files)
+    tell(f"{len(corpus.files):,} files of {size / 1e6:,.1f} MB, {len(units):,} tasks")
     work = order.out / ".work"
     sets: tuple[SetKey, ...] = ()
     if order.decontaminate:
