@@ -140,6 +140,8 @@ def test_what_cannot_be_is_refused(folder: Path) -> None:
         {"rope": "theta", "rope_ctx": 1024},
         {"rope": "linear", "rope_ctx": 1024, "adapter": "somewhere"},
         {"device": "cuda:77"},
+        {"attention": "nonsense"},
+        {"attention": "nonsense", "rope": "linear", "rope_ctx": 1024},
     ]
     for settings in wrong:
         with pytest.raises(UserError, match="allowed:"):

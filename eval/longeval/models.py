@@ -13,10 +13,11 @@ base, the same weights in other shards, are told apart or not by what they compu
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -99,21 +100,22 @@ def load_model(
     logging.set_verbosity_error()  # what matters of its warnings is checked and said in one line
     logging.disable_progress_bar()
     place = device_of(device)
-    if rope is not None:
-        assert name is not None and rope_ctx is not None
-        model, description = _extended(name, rope, rope_ctx, dtype, attention)
-    else:
-        from longtune.checkpoint import load
+    with _attention_errors(attention):
+        if rope is not None:
+            assert name is not None and rope_ctx is not None
+            model, description = _extended(name, rope, rope_ctx, dtype, attention)
+        else:
+            from longtune.checkpoint import load
 
-        loaded = load(
-            name,
-            adapter=adapter,
-            dtype=dtype,
-            attn_implementation=attention,
-            trust_remote_code=trust_remote_code,
-            quantization=cast(Quantization | None, quantization),
-        )
-        model, description = loaded.model, dict(loaded.description)
+            loaded = load(
+                name,
+                adapter=adapter,
+                dtype=dtype,
+                attn_implementation=attention,
+                trust_remote_code=trust_remote_code,
+                quantization=cast(Quantization | None, quantization),
+            )
+            model, description = loaded.model, dict(loaded.description)
     try:
         if quantization is None:
             model = model.to(place)
@@ -205,6 +207,21 @@ def _check(*, dtype: str, quantization: str | None, rope: str | None, adapter: s
         )
 
 
+@contextlib.contextmanager
+def _attention_errors(attention: str | None) -> Iterator[None]:
+    """Turns what transformers says about an attention it does not have into one line."""
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+        if attention is None or "ttention" not in line and "attn" not in line:
+            raise
+        raise UserError(
+            f"got --attention {attention}, which cannot be used ({line}); allowed: sdpa, eager, or "
+            "one whose package is installed; fix: leave it out"
+        ) from error
+
+
 def _extended(
     name: str, method: str, ctx: int, dtype: str, attention: str | None
 ) -> tuple[Any, dict[str, Any]]:
@@ -219,6 +236,8 @@ def _extended(
         )
     except (OSError, ValueError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        if "attn_implementation" in line:
+            raise
         raise UserError(
             f"got model {name}, which cannot be loaded ({line}); allowed: a folder with a model, "
             "or its name on the Hub; fix: check the spelling"

@@ -15,13 +15,14 @@ Nothing in it depends on the clock.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -74,8 +75,7 @@ def write(folder: Path, run: Mapping[str, Any], samples: pa.Table | None = None)
         "samples": None,
     }
     _check(facts)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(folder), _alone(folder):
         remove_parts(folder)
         if samples is not None:
             import pyarrow.parquet
@@ -166,6 +166,20 @@ def machine() -> dict[str, Any]:
     if torch is not None and torch.cuda.is_available():
         found["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return found
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The folder, made and locked: two runs of one command would remove each other's parts."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check(facts: Mapping[str, Any]) -> None:
