@@ -214,7 +214,7 @@ def _attention_errors(attention: str | None) -> Iterator[None]:
         yield
     except (ImportError, ValueError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
-        if attention is None or "ttention" not in line and "attn" not in line:
+        if attention is None or ("ttention" not in line and "attn" not in line):
             raise
         raise UserError(
             f"got --attention {attention}, which cannot be used ({line}); allowed: sdpa, eager, or "
