@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_work import Behave, calls, stages
+from engine_work import Behave, calls, group, script, stages, wait_for
 
 from longdata.engine_tasks import TaskBug
 from longdata.engines import Engine, Stage, run_stages
@@ -89,3 +90,23 @@ def test_a_task_that_fails_is_said_as_it_is_here_and_the_others_are_done(
     with pytest.raises(error, match=line):
         run(tmp_path, todo)
     assert calls(tmp_path) == [0, 2]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_no_task_is_left_running_when_a_run_is_stopped(by: int, code: int, tmp_path: Path) -> None:
+    """Processes of Ray itself may take a minute longer."""
+    process = script(tmp_path, "ray", "slow")
+    assert wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == 2, seconds=300)
+    if by == signal.SIGINT:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.kill()
+    said, _ = process.communicate(timeout=120)
+    assert (process.returncode, said) == (code, "")
+    assert wait_for(lambda: not any(map(is_alive, tmp_path.glob("pid-*"))))
+    assert wait_for(lambda: not group(process.pid), seconds=150), group(process.pid)
+
+
+def is_alive(file: Path) -> bool:
+    return Path("/proc", file.name.removeprefix("pid-")).exists()

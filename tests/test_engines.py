@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 import pytest
-from engine_work import Behave, Join, Write, calls, stages
+from engine_work import Behave, Join, Write, calls, group, script, stages, wait_for
 
 from longdata.engine_tasks import TaskBug
 from longdata.engines import Engine, Stage, run_stages
@@ -128,43 +124,9 @@ def test_an_unknown_engine_and_no_workers_are_refused() -> None:
         Engine(workers=0)
 
 
-_SCRIPT = """
-    import sys, time
-    from pathlib import Path
-    from engine_work import Behave
-    from longdata.engines import Engine, Stage, run_stages
-
-    out = Path(sys.argv[1])
-    with (out / "scripts").open("a") as scripts:
-        scripts.write("begun\\n")
-    slow = {0: "slow", 1: "slow"} if sys.argv[2:] == ["slow"] else {}
-    todo = [Stage(name="parts", tasks=3, work=Behave(out, slow))]
-    try:
-        run_stages(todo, Engine(workers=2), folder=out / "engine", plan="")
-    except KeyboardInterrupt:
-        sys.exit(130)
-"""
-
-
-def script(out: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A plain script, without a guard, in a process group of its own."""
-    path = out / "plain.py"
-    path.write_text(textwrap.dedent(_SCRIPT))
-    tests = str(Path(__file__).parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, os.environ["PYTHONPATH"]])}
-    return subprocess.Popen(
-        [sys.executable, path, out, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.mark.soak
 def test_a_script_needs_no_guard(tmp_path: Path) -> None:
-    process = script(tmp_path)
+    process = script(tmp_path, "local")
     said, _ = process.communicate(timeout=120)
     assert (process.returncode, said) == (0, "")
     assert (tmp_path / "scripts").read_text() == "begun\n"
@@ -174,7 +136,7 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_nothing_is_left_running_when_a_run_is_stopped(by: int, code: int, tmp_path: Path) -> None:
-    process = script(tmp_path, "slow")
+    process = script(tmp_path, "local", "slow")
     working = wait_for(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
     assert working, process.stdout and process.stdout.read()
     if by == signal.SIGINT:
@@ -184,23 +146,6 @@ def test_nothing_is_left_running_when_a_run_is_stopped(by: int, code: int, tmp_p
     said, _ = process.communicate(timeout=60)
     assert (process.returncode, said) == (code, "")
     assert wait_for(lambda: not group(process.pid)), group(process.pid)
-
-
-def group(pgid: int) -> list[str]:
-    """The processes of a group that are still there."""
-    listed = subprocess.run(["ps", "-eo", "pgid,stat,args"], capture_output=True, text=True)
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    return [row[2] for row in rows if row[0] == str(pgid) and not row[1].startswith("Z")]
-
-
-def wait_for(what: object, seconds: float = 60) -> bool:
-    assert callable(what)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_join_needs_all_its_parts(tmp_path: Path) -> None:
