@@ -142,7 +142,12 @@ def recipe_of(
             if name in flags and str(flags[name]) != str(filled.get(name)):
                 for follower in followers:
                     filled.pop(follower, None)
-    return from_dict({**filled, **flags, "task": task})
+    named = {**filled, **flags}
+    if "sharding" not in named:
+        from longtune.sharding import default_sharding
+
+        named["sharding"] = default_sharding(str(named.get("method", "lora")))
+    return from_dict({**named, "task": task})
 
 
 def _changes(changes: Sequence[str]) -> dict[str, str]:

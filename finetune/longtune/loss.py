@@ -27,16 +27,23 @@ if TYPE_CHECKING:
 
 
 def summed_nll(
-    hidden_BNC: Tensor, labels_BN: Tensor, to_logits: ToLogits, *, chunk_tokens: int = LOSS_CHUNK
+    hidden_BNC: Tensor,
+    labels_BN: Tensor,
+    to_logits: ToLogits,
+    *,
+    chunk_tokens: int = LOSS_CHUNK,
+    are_targets: bool = False,
 ) -> Tensor:
     """The negative log-likelihood of all labels that are not -100, as one float32 (or 64) number.
 
-    `to_logits` is the head of the model, with whatever the model does to its output.
+    `to_logits` is the head of the model, with whatever the model does to its output. With
+    `are_targets` the labels are those of `targets_of` already, as of a part of a row they must be.
     """
     import torch
     from torch.utils.checkpoint import checkpoint
 
-    targets = targets_of(labels_BN).flatten().split(chunk_tokens)
+    targets_BN = labels_BN if are_targets else targets_of(labels_BN)
+    targets = targets_BN.flatten().split(chunk_tokens)
     hidden = hidden_BNC.flatten(0, 1).split(chunk_tokens)
     scored = torch.stack([(part != UNSCORED).any() for part in targets]).tolist()
     total = (hidden_BNC[:0].sum() * 0).to(_exact(hidden_BNC.dtype))  # in the graph, were all -100

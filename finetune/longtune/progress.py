@@ -19,6 +19,7 @@ from longtune.adapters import Group
 from longtune.config import Recipe, lines_of
 from longtune.metrics import Line
 from longtune.rope import Rope
+from longtune.sharding import idle_gpus
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,6 +74,9 @@ class Terminal(Progress):
             f"{recipe.accumulation} accumulated, by {num_processes} process"
             f"{'es' if num_processes > 1 else ''})"
         )
+        idle = idle_gpus(sys.argv[1:])
+        if idle:
+            self._print(idle)
 
     def model(self, rope: Rope, groups: Sequence[Group]) -> None:
         from rich.table import Table

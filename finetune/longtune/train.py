@@ -37,6 +37,7 @@ from longtune.out_of_memory import explained
 from longtune.precision import compute_dtype, hold_trained_in_float32
 from longtune.progress import Progress, without_other_bars
 from longtune.resume import RunFolder
+from longtune.sharding import share_heads
 from longtune.training_data import TrainingData
 from longtune.training_forward import install
 
@@ -92,6 +93,7 @@ def run(
             checkpoint_layers(model, offload=recipe.offload)
         model = prepare(model, recipe)
         hold_trained_in_float32(model, compute_dtype(recipe))
+        share_heads(model, recipe, rank=args.process_index)
         if args.process_index == 0:
             progress.model(rope, trained_groups(model))
 

@@ -51,9 +51,10 @@ def install(model: Any, *, loss: LossKind) -> None:
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         rotary_position_ids: Tensor | None = None,
+        shift_labels: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        if labels is None:
+        if labels is None and shift_labels is None:
             return own_forward(*args, **kwargs)
         from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -61,13 +62,19 @@ def install(model: Any, *, loss: LossKind) -> None:
             kwargs["use_cache"] = False
             if summed is None:
                 return own_forward(
-                    *args, labels=labels, num_items_in_batch=num_items_in_batch, **kwargs
+                    *args,
+                    labels=labels,
+                    shift_labels=shift_labels,
+                    num_items_in_batch=num_items_in_batch,
+                    **kwargs,
                 )
             kwargs |= {"return_dict": True}
             hidden_BNC = _base(model)(*args, **kwargs).last_hidden_state
+        # with sequence parallelism each process has a part of a row, and its targets
+        targets_BN = targets_of(labels) if shift_labels is None else shift_labels
         if num_items_in_batch is None:
-            num_items_in_batch = (targets_of(labels) != UNSCORED).sum()
-        total = summed(model, hidden_BNC, labels)
+            num_items_in_batch = (targets_BN != UNSCORED).sum()
+        total = summed(model, hidden_BNC, targets_BN)
         return CausalLMOutputWithPast(loss=total / _at_least_one(num_items_in_batch, total))
 
     model.forward = forward
@@ -92,17 +99,17 @@ def to_logits(model: Any) -> Callable[[Tensor], Tensor]:
     return logits_of
 
 
-def _chunked(model: Any, hidden_BNC: Tensor, labels: Tensor) -> Tensor:
-    return summed_nll(hidden_BNC, labels, to_logits(model))
+def _chunked(model: Any, hidden_BNC: Tensor, targets_BN: Tensor) -> Tensor:
+    return summed_nll(hidden_BNC, targets_BN, to_logits(model), are_targets=True)
 
 
-def _liger(model: Any, hidden_BNC: Tensor, labels: Tensor) -> Tensor:
+def _liger(model: Any, hidden_BNC: Tensor, targets_BN: Tensor) -> Tensor:
     """The same by Liger's Triton kernel, which computes gradients while the logits are there."""
     config, head = model.config.get_text_config(decoder=True), model.get_output_embeddings()
     kernel = _liger_kernel()(
         ignore_index=UNSCORED, reduction="sum", softcap=getattr(config, _SOFTCAP, None)
     )
-    hidden_TC, targets_T = hidden_BNC.flatten(0, 1), targets_of(labels).flatten()
+    hidden_TC, targets_T = hidden_BNC.flatten(0, 1), targets_BN.flatten()
     total: Tensor = kernel(head.weight.to(hidden_TC.dtype), hidden_TC, targets_T, head.bias)
     return total
 
