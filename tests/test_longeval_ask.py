@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from scripted_backend import Scripted
 
 from longdata.errors import UserError
-from longeval.ask import FILE, AnswerFile, Prompt, Reply, ask, digest
+from longeval.ask import FILE, AnswerFile, Prompt, Reply, ask, digest, spoken
 
 PROMPTS = [Prompt(id=f"p{n}", text=f"number {n}", max_new_tokens=5) for n in range(10)]
 
@@ -97,6 +99,21 @@ def test_a_model_that_says_nothing_gives_no_number(tmp_path: Path) -> None:
         ask(Scripted(lambda text: "  \n"), PROMPTS, tmp_path)
     with pytest.raises(UserError, match="there is none"):
         ask(Scripted(echo), [], tmp_path)
+
+
+def test_thoughts_are_no_answers(tmp_path: Path) -> None:
+    assert spoken("<think>\nThe first? Tea.\n</think>\n\nCake") == "\n\nCake"
+    assert spoken("Cake") == "Cake"
+
+    class Thinks(Scripted):
+        def replies(self, prompts: Sequence[Prompt]) -> Iterator[Reply]:
+            for reply in super().replies(prompts):
+                yield replace(reply, is_cut=True)
+
+    with pytest.raises(UserError, match="10 answers that all end while the model still thinks"):
+        ask(Thinks(lambda text: "<think> Well,"), PROMPTS, tmp_path)
+    some = Thinks(lambda text: "Tea" if text == "number 3" else "<think> Well,", name="some")
+    assert len(ask(some, PROMPTS, tmp_path).replies) == 10
 
 
 def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:

@@ -193,8 +193,12 @@ def test_templates_are_put_around_and_shown(llama: Any, tokenizer: Any) -> None:
         "{{ bos_token }}{% for m in messages %} w3 {{ m['content'] }} w4{% endfor %}"
         "{% if add_generation_prompt %} w5{% endif %}"
     )
+    tokenizer.chat_template += "{% if enable_thinking is false %} w6{% endif %}"
     try:
+        brief = local(llama, tokenizer, template="chat", thinking=False)
+        assert brief.show(text) == "<s> w3 w1 w2 w4 w5 w6"
         chat = local(llama, tokenizer, template="chat")
+        assert chat.key != brief.key
         assert chat.show(text) == "<s> w3 w1 w2 w4 w5"  # one <s>, and the answer's beginning
     finally:
         tokenizer.chat_template = None

@@ -40,6 +40,8 @@ def test_a_request_is_greedy_and_leaves_out_what_is_not_taken() -> None:
         "temperature": 0,
         "messages": [{"role": "user", "content": "tea?"}],
     }
+    brief = body_of("m", chat=True, thinking=False, **asked)
+    assert brief["chat_template_kwargs"] == {"enable_thinking": False}
     both = frozenset({"temperature", "max_tokens"})
     assert body_of("m", chat=False, left_out=both, **asked) == {
         "model": "m",

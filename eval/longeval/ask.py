@@ -28,6 +28,7 @@ from longdata.errors import UserError
 
 FILE = "answers.jsonl"
 TOO_LONG = "longer than the context"
+_END_OF_THOUGHT = "</think>"  # of Qwen, DeepSeek and others
 
 Tell = Callable[[int, int], None]  # how many of how many are there
 
@@ -118,6 +119,11 @@ def ask(
     replies = {id: replace(found[key], id=id) for id, key in keys.items() if key in found}
     if not replies:
         raise _nothing(prompts, refused)
+    if all(_is_thought(reply) for reply in replies.values()):
+        raise UserError(
+            f"got {len(replies)} answers that all end while the model still thinks; allowed: some "
+            "that it gives; fix: --no-thinking, or more --max-new-tokens"
+        )
     if not any(reply.text.strip() for reply in replies.values()):
         raise UserError(
             f"got only empty answers ({len(replies)} of {len(replies)}); allowed: a model that "
@@ -200,10 +206,21 @@ class AnswerFile:
             os.fsync(self._file)
 
 
+def spoken(text: str) -> str:
+    """What a model says: without the thoughts that it writes down first."""
+    return text.rpartition(_END_OF_THOUGHT)[2]
+
+
 def digest(*parts: str) -> str:
     """A hash of several strings, for keys."""
     joined = "\0".join(f"{len(part)} {part}" for part in parts)
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _is_thought(reply: Reply) -> bool:
+    """Whether an answer begins with thoughts and was cut in them."""
+    begins = reply.text.lstrip().startswith("<think>")
+    return begins and reply.is_cut and _END_OF_THOUGHT not in reply.text
 
 
 def _key(backend: Backend, prompt: Prompt) -> str:

@@ -49,6 +49,7 @@ class LocalModel:
         ctx: int,
         facts: Mapping[str, Any],
         template: str = "raw",
+        thinking: bool = True,
         batch_tokens: int = BATCH_TOKENS,
         batch_size: int = BATCH_SIZE,
         stretch: int = STRETCH,
@@ -64,7 +65,7 @@ class LocalModel:
                 "alpaca; fix: choose the one it was trained with"
             )
         self._model, self._tokenizer = model, tokenizer
-        self._ctx, self._template = ctx, template
+        self._ctx, self._template, self._thinking = ctx, template, thinking
         self._batch_tokens, self._batch_size, self._stretch = batch_tokens, batch_size, stretch
         self._ends = _ends(model, tokenizer)
         self._alone = why_alone(model)
@@ -75,10 +76,13 @@ class LocalModel:
             "backend": "transformers",
             "template": template,
             "decoding": "greedy, until the model ends its answer or the limit of new tokens",
+            "thinking": thinking if template == CHAT else None,
             "ctx": ctx,
             "batches": self._alone or "padded on the left; common beginnings are read once",
         }
-        self.key = digest(json.dumps(self.model, sort_keys=True, default=str), template)
+        # Some chat templates tell the date: then yesterday's answers are to other prompts.
+        facts_of_key = json.dumps(self.model, sort_keys=True, default=str)
+        self.key = digest(facts_of_key, template, self._whole(""))
 
     def count(self, text: str, max_new_tokens: int) -> int:
         return len(self._encode(text)) + max_new_tokens
@@ -110,11 +114,9 @@ class LocalModel:
     def _encode(self, text: str) -> Ids:
         tokenizer = self._tokenizer
         if self._template == CHAT:
-            said = [{"role": "user", "content": text}]
-            whole = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
-            ids = tokenizer(whole, add_special_tokens=False).input_ids
+            ids = tokenizer(self._whole(text), add_special_tokens=False).input_ids
         else:
-            ids = tokenizer(wrap(self._template, text)).input_ids
+            ids = tokenizer(self._whole(text)).input_ids
             if len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
                 ids = ids[:-1]  # some tokenizers end every text; here the model goes on
         if not ids:
@@ -123,6 +125,18 @@ class LocalModel:
                 "token; fix: another --template"
             )
         return np.asarray(ids, np.uint32)
+
+    def _whole(self, text: str) -> str:
+        """A prompt in its template, as text."""
+        if self._template != CHAT:
+            return wrap(self._template, text)
+        whole: str = self._tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}],
+            add_generation_prompt=True,
+            tokenize=False,
+            **({} if self._thinking else {"enable_thinking": False}),
+        )
+        return whole
 
     def _answer(
         self, batch: Batch, prompts: Sequence[Prompt], encoded: Sequence[Ids]

@@ -62,11 +62,12 @@ class ServerModel:
         key: str | None = None,
         key_variable: str = "OPENAI_API_KEY",
         tokenizer: Tokenizer | None = None,
+        thinking: bool = True,
         concurrency: int = CONCURRENCY,
         timeout: float = 600.0,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self._name, self._template = model, check(template)
+        self._name, self._template, self._thinking = model, check(template), thinking
         self._url = checked_url(base_url)
         self._tokenizer = tokenizer or Tokenizer.load(None)
         self._concurrency, self._sleep = concurrency, sleep
@@ -87,7 +88,7 @@ class ServerModel:
         )
         self._ctx = self._connect()
         self.model: dict[str, Any] = {"name": model, "server": self._url, "ctx": self._ctx}
-        self.key = digest("server", self._url, model, template)
+        self.key = digest("server", self._url, model, template, str(thinking))
 
     def __repr__(self) -> str:
         return f"ServerModel(model={self._name!r}, base_url={self._url!r})"
@@ -100,6 +101,7 @@ class ServerModel:
             "backend": "OpenAI-compatible server",
             "template": f"{self._template} ({around})" if self._template == CHAT else around,
             "decoding": "temperature 0" if "temperature" not in self._left_out else "its own",
+            "thinking": self._thinking if self._template == CHAT else None,
             "ctx": self._ctx,
             "counted_with": self._tokenizer.name,
             "prompt_counts": counts,
@@ -194,6 +196,7 @@ class ServerModel:
             chat=chat,
             text=self.show(text),
             max_new_tokens=max_new_tokens,
+            thinking=self._thinking,
             left_out=left_out,
         )
         path = "chat/completions" if chat else "completions"

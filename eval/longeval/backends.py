@@ -34,6 +34,7 @@ class Choice:
     server: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
     template: str | None = None
+    thinking: bool = True
     tokenizer: str | None = None
     dtype: str = "auto"
     attention: str | None = None
@@ -95,6 +96,7 @@ def _server(choice: Choice, template: str) -> Backend:
         key=os.environ.get(choice.api_key_env) or None,
         key_variable=choice.api_key_env,
         tokenizer=Tokenizer.load(choice.tokenizer),
+        thinking=choice.thinking,
         concurrency=choice.concurrency,
         timeout=choice.timeout,
     )
@@ -126,6 +128,7 @@ def _local(choice: Choice, default_template: str | None) -> Backend:
         ctx=ctx,
         facts=loaded.facts(),
         template=choice.template or default_template or own,
+        thinking=choice.thinking,
         batch_tokens=choice.batch_tokens or BATCH_TOKENS,
         batch_size=choice.batch_size or BATCH_SIZE,
     )

@@ -56,6 +56,9 @@ Template = Annotated[
         show_default=False,
     ),
 ]
+Thinking = Annotated[
+    bool, typer.Option(help="Of chat models that can do both: think before they answer.")
+]
 TokenizerName = Annotated[
     str | None,
     typer.Option(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from longdata.errors import UserError
-from longeval.ask import Backend, Tell, ask
+from longeval.ask import Backend, Tell, ask, spoken
 from longeval.line_cases import LineCase, is_right, made, read_cases
 from longeval.longchat_files import FETCHED
 from longeval.results import read
@@ -72,7 +72,7 @@ def measure(
                     "label": case.label,
                     "reply": reply.text,
                     "prompt_tokens": reply.prompt_tokens,
-                    "right": is_right(reply.text, case),
+                    "right": is_right(spoken(reply.text), case),
                     "is_cut": reply.is_cut,
                 }
             )

@@ -19,7 +19,7 @@ from typing import Any
 
 from longdata.atomic import disk_errors, writing
 from longdata.errors import UserError
-from longeval.ask import Backend, Reply, Tell, ask
+from longeval.ask import Backend, Reply, Tell, ask, spoken
 from longeval.passkey_formats import (
     FORMATS,
     MAX_NEW_TOKENS,
@@ -79,7 +79,7 @@ def measure(
             "reply": asked.replies[case.id].text,
             "prompt_tokens": asked.replies[case.id].prompt_tokens,
             "right": judge(asked.replies[case.id], case),
-            "first_number": is_right(asked.replies[case.id].text, case),
+            "first_number": is_right(spoken(asked.replies[case.id].text), case),
         }
         for case in cases
         if case.id in asked.replies
@@ -194,7 +194,7 @@ def _rule(
     order: PasskeyOrder, backend: Backend
 ) -> tuple[str, Callable[[Reply, PasskeyCase], bool]]:
     """What is right in this format, in words and as a function."""
-    by_number = ("the first number said is the key", lambda r, case: is_right(r.text, case))
+    by_number = ("the first number said is the key", lambda r, case: is_right(spoken(r.text), case))
     if not FORMATS[order.format].exact:
         return by_number
     if backend.answer_ids("12345") is None:

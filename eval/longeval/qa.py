@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from longdata.errors import UserError
-from longeval.ask import Backend, Prompt, Reply, Tell, ask
+from longeval.ask import Backend, Prompt, Reply, Tell, ask, spoken
 from longeval.qa_rows import QaRow, read_rows
 from longeval.qa_scoring import scores
 from longeval.results import read
@@ -165,7 +165,7 @@ def _mean(metric: str, rows: Sequence[Mapping[str, Any]], **about: Any) -> dict[
 
 
 def _row(row: QaRow, part: str, reply: Reply) -> dict[str, Any]:
-    found = scores(reply.text, row.answer)
+    found = scores(spoken(reply.text), row.answer)
     return {
         "id": row.id,
         "question": row.id.removesuffix(" closed"),

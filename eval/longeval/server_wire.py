@@ -98,6 +98,7 @@ def body_of(
     chat: bool,
     text: str,
     max_new_tokens: int,
+    thinking: bool = True,
     left_out: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """The JSON of a request, greedy; `left_out`: parameters that this server does not take."""
@@ -105,6 +106,8 @@ def body_of(
     body: dict[str, Any] = {"model": model, "stream": False, limit: max_new_tokens}
     if "temperature" not in left_out:
         body["temperature"] = 0
+    if chat and not thinking:  # as vLLM and SGLang take it
+        body["chat_template_kwargs"] = {"enable_thinking": False}
     if chat:
         return {**body, "messages": [{"role": "user", "content": text}]}
     return {**body, "prompt": text}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from longdata.errors import UserError
-from longeval.ask import Backend, Prompt, Reply, Tell, ask, digest
+from longeval.ask import Backend, Prompt, Reply, Tell, ask, digest, spoken
 from longeval.longchat_files import FETCHED
 from longeval.results import read
 from longeval.retrieval import by_group, mean_tokens, prompts_of, share, write_result
@@ -167,7 +167,7 @@ def _counter(backend: Backend, max_new_tokens: int) -> Callable[[str], int]:
 
 
 def _row(one: _Asked, reply: Reply, verdict: bool | None) -> dict[str, Any]:
-    case = one.case
+    case, said = one.case, spoken(reply.text)
     return {
         "id": case.id,
         "asked": one.asked,
@@ -179,11 +179,11 @@ def _row(one: _Asked, reply: Reply, verdict: bool | None) -> dict[str, Any]:
         "label": case.label,
         "reply": reply.text,
         "prompt_tokens": reply.prompt_tokens,
-        "right": nearest(reply.text, label=case.label, topics=case.topics),
-        "nearest": nearest(reply.text, label=case.label, topics=case.topics),
-        "strict": strict(reply.text, label=case.label),
+        "right": nearest(said, label=case.label, topics=case.topics),
+        "nearest": nearest(said, label=case.label, topics=case.topics),
+        "strict": strict(said, label=case.label),
         "judge": verdict,
-        "lists": lists_topics(reply.text),
+        "lists": lists_topics(said),
         "is_cut": reply.is_cut,
     }
 
@@ -195,7 +195,7 @@ def _judged(
     prompts, of = {}, {}
     for case in cases:
         if case.id in replies:
-            text = judge_prompt(case.label, first_answer(replies[case.id].text))
+            text = judge_prompt(case.label, first_answer(spoken(replies[case.id].text)))
             of[case.id] = digest(text)
             prompts[of[case.id]] = text
     asked = ask(
@@ -204,7 +204,7 @@ def _judged(
         out / "judge",
     )
     said = {
-        id: asked.replies[key].text.strip().strip("*\"'.").lower()
+        id: spoken(asked.replies[key].text).strip().strip("*\"'.").lower()
         for id, key in of.items()
         if key in asked.replies
     }
