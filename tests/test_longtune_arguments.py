@@ -64,5 +64,27 @@ def test_a_tracker_that_is_not_installed_is_one_line(
     monkeypatch.setattr("longtune.arguments.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install tensorboard"):
         arguments_of(recipe(report_to=("tensorboard",)), RunFolder(out=tmp_path))
-    with pytest.raises(UserError, match="optimizer=adamw_torch"):
-        arguments_of(recipe(optimizer="adamw_8bit"), RunFolder(out=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "package", "instead"),
+    [
+        ({"optimizer": "adamw_8bit"}, "bitsandbytes", "optimizer=adamw_torch"),
+        ({"method": "qlora"}, "bitsandbytes", "method=lora"),
+        ({"loss": "liger"}, "liger-kernel", "loss=chunked"),
+    ],
+)
+def test_what_needs_a_gpu_and_a_package_is_refused_before_weights_are_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    package: str,
+    instead: str,
+) -> None:
+    monkeypatch.setattr("longtune.arguments.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=f"fix: pip install {package}, or {instead}"):
+        arguments_of(recipe(**settings), RunFolder(out=tmp_path))
+    monkeypatch.setattr("longtune.arguments.find_spec", lambda name: name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=f"no GPU; needed: one; fix: {instead}"):
+        arguments_of(recipe(**settings), RunFolder(out=tmp_path))

@@ -60,6 +60,7 @@ def test_settings_data_rope_and_trained_groups_are_said_before_the_first_step() 
     assert "examples 1,248" in text
     assert "ab12" not in text
     assert "64 rows of up to 4,096 tokens (1 × 8 accumulated, by 8 processes)" in text
+    assert "data read 51.3 times" in text
     assert "rope: linear, factor 4, theta 10,000, 4,096 tokens (originally 1,024)" in text
     assert "0.1245 %" in text
     assert "0.00395 %" in text

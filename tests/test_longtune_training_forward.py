@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -91,9 +93,32 @@ def test_a_model_whose_logits_are_something_else_is_refused() -> None:
         install(model, loss="chunked")
 
 
-def test_liger_that_is_not_installed_is_one_line() -> None:
-    with pytest.raises(UserError, match="pip install liger-kernel"):
-        install(small("Llama"), loss="liger")
+def test_ligers_kernel_is_given_shifted_targets_the_head_and_its_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel itself needs a GPU; here its definition stands in for it."""
+
+    class Kernel:
+        def __init__(self, *, ignore_index: int, reduction: str, softcap: float | None) -> None:
+            self.options = {"ignore_index": ignore_index, "reduction": reduction}
+            self.softcap = softcap
+
+        def __call__(self, weight: Any, hidden: Any, targets: Any, bias: Any) -> Any:
+            logits = torch.nn.functional.linear(hidden, weight, bias)
+            if self.softcap is not None:
+                logits = (logits / self.softcap).tanh() * self.softcap
+            return torch.nn.functional.cross_entropy(logits, targets, **self.options)
+
+    module = ModuleType("liger_kernel.transformers")
+    module.LigerFusedLinearCrossEntropyLoss = Kernel  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "liger_kernel", ModuleType("liger_kernel"))
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers", module)
+    config = transformers.Gemma3TextConfig(**MODELS["Gemma3Text"], final_logit_softcapping=2.0)
+    model = transformers.AutoModelForCausalLM.from_config(config).double().train()
+    given = batch(model)
+    expected = plain_loss(model, **given)
+    install(model, loss="liger")
+    torch.testing.assert_close(model(**given).loss, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", ["chunked", "plain"])

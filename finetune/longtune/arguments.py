@@ -81,14 +81,28 @@ def trackers_of(recipe: Recipe, folder: RunFolder, *, is_main: bool) -> list[Any
 
 
 def _require_installed(recipe: Recipe) -> None:
+    """Before weights are read, which may take minutes."""
+    import torch
+
+    wanted = [
+        (recipe.method == "qlora", "method=qlora", "bitsandbytes", "method=lora"),
+        ("8bit" in recipe.optimizer, recipe.optimizer, "bitsandbytes", "optimizer=adamw_torch"),
+        (recipe.loss == "liger", "loss=liger", "liger_kernel", "loss=chunked"),
+    ]
+    for is_wanted, what, module, instead in wanted:
+        if is_wanted and find_spec(module) is None:
+            raise UserError(
+                f"got {what} and no module named {module}; needed: {_PACKAGES[module]}, on a GPU; "
+                f"fix: pip install {_PACKAGES[module]}, or {instead}"
+            )
+        if is_wanted and not torch.cuda.is_available():
+            raise UserError(f"got {what} and no GPU; needed: one; fix: {instead}")
     for name in recipe.report_to:
         if find_spec(name) is None:
             raise UserError(
                 f"got report_to {name} and no module of that name; allowed: what is installed; "
                 f"fix: pip install {name}, or leave it out"
             )
-    if "8bit" in recipe.optimizer and find_spec("bitsandbytes") is None:
-        raise UserError(
-            f"got optimizer {recipe.optimizer} and no module named bitsandbytes; needed: the qlora "
-            "extra of longqa; fix: pip install 'longqa[qlora]', or optimizer=adamw_torch"
-        )
+
+
+_PACKAGES = {"bitsandbytes": "bitsandbytes", "liger_kernel": "liger-kernel"}

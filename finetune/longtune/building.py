@@ -123,18 +123,9 @@ def checkpoint_layers(model: Any, *, offload: bool) -> None:
 
 def _quantization(recipe: Recipe) -> Any:
     """NF4 with two levels of quantised constants, as QLoRA (arXiv 2305.14314)."""
-    from importlib.util import find_spec
-
     import torch
     from transformers import BitsAndBytesConfig
 
-    if find_spec("bitsandbytes") is None:
-        raise UserError(
-            "got method=qlora and no module named bitsandbytes; needed: the qlora extra of longqa "
-            "and a GPU; fix: pip install 'longqa[qlora]', or method=lora"
-        )
-    if not torch.cuda.is_available():
-        raise UserError("got method=qlora and no GPU; needed: one; fix: method=lora")
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

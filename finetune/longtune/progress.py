@@ -74,6 +74,8 @@ class Terminal(Progress):
             f"{recipe.accumulation} accumulated, by {num_processes} process"
             f"{'es' if num_processes > 1 else ''})"
         )
+        if recipe.epochs is None and data.get("examples"):
+            self._print(f"data read {recipe.steps * rows / data['examples']:.3g} times")
         idle = idle_gpus(sys.argv[1:])
         if idle:
             self._print(idle)

@@ -43,8 +43,6 @@ def install(model: Any, *, loss: LossKind) -> None:
     if loss != "plain":
         _require_plain_objective(model)
     summed = {"chunked": _chunked, "liger": _liger}.get(loss)
-    if loss == "liger":
-        _liger_kernel()
 
     def forward(
         *args: Any,
@@ -106,22 +104,13 @@ def _chunked(model: Any, hidden_BNC: Tensor, targets_BN: Tensor) -> Tensor:
 def _liger(model: Any, hidden_BNC: Tensor, targets_BN: Tensor) -> Tensor:
     """The same by Liger's Triton kernel, which computes gradients while the logits are there."""
     config, head = model.config.get_text_config(decoder=True), model.get_output_embeddings()
-    kernel = _liger_kernel()(
+    liger = import_module("liger_kernel.transformers")
+    kernel = liger.LigerFusedLinearCrossEntropyLoss(
         ignore_index=UNSCORED, reduction="sum", softcap=getattr(config, _SOFTCAP, None)
     )
     hidden_TC, targets_T = hidden_BNC.flatten(0, 1), targets_BN.flatten()
     total: Tensor = kernel(head.weight.to(hidden_TC.dtype), hidden_TC, targets_T, head.bias)
     return total
-
-
-def _liger_kernel() -> Any:
-    try:
-        return import_module("liger_kernel.transformers").LigerFusedLinearCrossEntropyLoss
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "got loss=liger and no module named liger_kernel; needed: Liger, on a GPU; fix: pip "
-            "install liger-kernel, or loss=chunked"
-        ) from error
 
 
 class _Rotary:
