@@ -75,8 +75,10 @@ def num_plain_here(module: Module, query: Tensor) -> int | None:
     None where all are here. Raises UserError where a layer is spread over devices and nobody said
     which part is here.
     """
-    here, all_heads = query.shape[1], getattr(module.config, "num_attention_heads", None)
-    rank, parts = getattr(module, "s2_share", (0, 1))
+    here: int = query.shape[1]
+    all_heads: int | None = getattr(module.config, "num_attention_heads", None)
+    share: tuple[int, int] = getattr(module, "s2_share", (0, 1))
+    rank, parts = share
     if all_heads is not None and (here < all_heads or parts > 1) and here * parts != all_heads:
         raise UserError(
             f"got {here} of the {all_heads} heads of a layer; allowed with s2_attn: all of them on "

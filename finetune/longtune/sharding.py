@@ -26,6 +26,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from longdata.errors import UserError
+from longdata.extras import require
 from longtune.config import Recipe, Sharding
 from longtune.groups import NAME
 from longtune.precision import compute_dtype
@@ -102,13 +103,12 @@ def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
 
 def parallelism(size: int) -> Any:
     """accelerate's words for Ulysses: `size` processes share a row, and its heads in attention."""
-    from accelerate import ParallelismConfig
-    from accelerate.utils import DeepSpeedSequenceParallelConfig
-
-    handler = DeepSpeedSequenceParallelConfig(sp_seq_length_is_variable=True)
+    accelerate = require("accelerate", "finetune")
+    words = require("accelerate.utils", "finetune")
+    handler = words.DeepSpeedSequenceParallelConfig(sp_seq_length_is_variable=True)
     # Its constructor knows three names; DeepSpeed takes every one that transformers knows.
     handler.sp_attn_implementation = NAME
-    return ParallelismConfig(sp_backend="deepspeed", sp_size=size, sp_handler=handler)
+    return accelerate.ParallelismConfig(sp_backend="deepspeed", sp_size=size, sp_handler=handler)
 
 
 def share_heads(model: Any, recipe: Recipe, *, rank: int) -> None:
