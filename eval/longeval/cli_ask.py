@@ -56,6 +56,14 @@ Template = Annotated[
         show_default=False,
     ),
 ]
+RawTemplate = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What stands around a prompt: raw (nothing: it ends where the answer begins), chat, "
+        "vicuna or alpaca.",
+    ),
+]
 Thinking = Annotated[
     bool, typer.Option(help="Of chat models that can do both: think before they answer.")
 ]

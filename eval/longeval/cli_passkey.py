@@ -21,11 +21,11 @@ from longeval.cli_ask import (
     Out,
     Quantization,
     Quiet,
+    RawTemplate,
     Rope,
     RopeCtx,
     Seed,
     Server,
-    Template,
     Thinking,
     Timeout,
     TokenizerName,
@@ -78,7 +78,7 @@ def passkey(
         ),
     ] = False,
     seed: Seed = 0,
-    template: Template = None,
+    template: RawTemplate = "raw",
     thinking: Thinking = True,
     tokenizer: TokenizerName = None,
     dtype: Dtype = "auto",
@@ -132,7 +132,7 @@ def passkey(
         timeout=timeout,
         trust_remote_code=trust_remote_code,
     )
-    backend = backend_of(chosen, default_template="raw")
+    backend = backend_of(chosen)
     with progress(quiet) as tell:
         run = measure(order, backend, out, tell=tell)
     show(run, out)
