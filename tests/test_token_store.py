@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import random
@@ -342,3 +343,23 @@ def test_a_document_of_100_mb_takes_little_memory(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert int(done.stdout) < 600  # MiB, 100 of which are the text
+
+
+def test_what_was_looked_at_can_be_let_go_of(tmp_path: Path) -> None:
+    documents = texts(20)
+    store = written(tmp_path, {"a": documents[:10], "b": documents[10:]})
+
+    def mapped() -> int:
+        maps = Path("/proc/self/maps")
+        return maps.read_text().count(str(tmp_path)) if maps.exists() else 0
+
+    kept = store.tokens(3)
+    assert store.names([15]) == [documents[15].key]
+    before = mapped()
+    store.release()
+    assert kept.tolist() == expected(documents[3])  # who has it has it
+    del kept
+    gc.collect()
+    assert mapped() < before or before == 0
+    assert store.tokens(15).tolist() == expected(documents[15])
+    assert store.lengths_of([15, 3]).tolist() == store.lengths[[15, 3]].tolist()

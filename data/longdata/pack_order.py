@@ -71,8 +71,6 @@ def make_plan(order: Order, tell: Callable[[str], None] = lambda line: None) -> 
     corpus = find_corpus(order.sources, out=order.out, offline=order.offline)
     lost = tuple(skip for skip in corpus.skips if skip.is_loss)
     units = divide(corpus.files)
-    size = sum(file.size for file in corpus.files)
-    tell(f"{len(corpus.files):,} files of {size / 1e6:,.1f} MB, {len(units):,} tasks")
     work = order.out / ".work"
     sets: tuple[SetKey, ...] = ()
     if order.decontaminate:
@@ -121,9 +119,20 @@ def make_plan(order: Order, tell: Callable[[str], None] = lambda line: None) -> 
         row_tasks=max(len(set(order.ctx)), min(_MOST_ROW_TASKS, -(-total // _ROW_BYTES))),
         sets=sets,
     )
+    tell(_extent(plan))
     if not order.fast:
         return plan
     return replace(plan, decides={**plan.decides, "fast": _fast(plan, tokenizer, tell)})
+
+
+def _extent(plan: Plan) -> str:
+    """How much there is to do."""
+    files, tasks = len(plan.files), len(plan.units)
+    size = sum(file.size for file in plan.files) / 1e6
+    return (
+        f"{files:,} file{'' if files == 1 else 's'} of {size:,.1f} MB, "
+        f"{tasks:,} task{'' if tasks == 1 else 's'} of reading"
+    )
 
 
 def _puts_bos(tokenizer: Tokenizer, eos: bool) -> bool:
