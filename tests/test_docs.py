@@ -15,6 +15,7 @@ import typer
 from longdata import cli as longdata_cli
 from longdata.prompt_template import prompt_of
 from longdata.readers import READERS
+from longeval import cli as longeval_cli
 from longqa.cli import app
 from longqa.dataset import CHECKS, FEATURES, SCHEMA
 from longqa.facts import BuildFacts
@@ -111,7 +112,7 @@ def _reasons(row: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_and_command_on_a_page_exists(page: str) -> None:
     options = {"--help"}
-    for one in (longdata_cli.app, longtune_cli.app, app):
+    for one in (longdata_cli.app, longeval_cli.app, longtune_cli.app, app):
         command = typer.main.get_command(one)
         commands = getattr(command, "commands", {"": command})  # click's group, not typed here
         parameters = [p for c in commands.values() for p in c.params]
