@@ -119,3 +119,16 @@ def test_a_model_that_trains_is_our_own_mistake(model: Any) -> None:
     training = small_llama().train()
     with pytest.raises(AssertionError):
         Scorer(training, bos_id=None)
+
+
+def test_a_batch_that_does_not_fit_the_device_is_one_line(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Scorer(model, bos_id=None)
+
+    def full(ids: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(scorer, "_parts", full)
+    with pytest.raises(UserError, match=r"2 windows of 30 tokens.*--batch-size 1"):
+        scorer.batch(random_tokens(30), [Pass(0, 30, False, ((1, 30),))] * 2)

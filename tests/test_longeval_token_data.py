@@ -9,7 +9,7 @@ import pytest
 from longeval_small import VOCAB, random_tokens, token_set, tokenizer_file
 
 from longdata.errors import UserError
-from longeval.token_data import Decoder, TokenData, open_data
+from longeval.token_data import Decoder, TokenData, look, open_data
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,24 @@ def test_what_is_not_there_or_empty_is_one_line(tmp_path: Path, letters: str) ->
             opened(tmp_path / name, tmp_path / "out", letters)
         assert "\n" not in str(caught.value), name
         assert "fix:" in str(caught.value), name
+
+
+def test_a_name_of_nothing_or_of_two_things_is_refused_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    look("pg19")
+    look("gutenberg:36")
+    for name in ("", "nowhere", "no\0where"):
+        with pytest.raises(UserError, match="where there is nothing"):
+            look(name)
+    (tmp_path / "pg19").mkdir()
+    look("./pg19")
+    with pytest.raises(UserError, match="one meaning"):
+        look("pg19")
+    token_set(tmp_path / "pg19", [30])  # as `longdata prepare pg19 --out pg19` leaves it
+    look("pg19")
+    assert opened("pg19", tmp_path).num_tokens == 30
 
 
 def test_texts_need_a_tokenizer(tmp_path: Path) -> None:

@@ -56,10 +56,13 @@ class Scorer:
         import torch
 
         ids = np.stack([self._input(tokens, one) for one in batch])
-        with torch.inference_mode():
-            ids_BT = torch.from_numpy(ids).to(self.device)
-            found = self._parts(ids_BT, batch) if self.head == "in parts" else self._whole(ids_BT)
-            made = [self._of(one, row, found) for row, one in enumerate(batch)]
+        try:
+            with torch.inference_mode():
+                ids_BT = torch.from_numpy(ids).to(self.device)
+                found = self._parts(ids_BT) if self.head == "in parts" else self._whole(ids_BT)
+                made = [self._of(one, row, found) for row, one in enumerate(batch)]
+        except torch.OutOfMemoryError as error:
+            raise _too_large(ids.shape) from error
         for one in made:
             if not np.isfinite(one).all():
                 raise _not_finite(self.model)
@@ -81,7 +84,7 @@ class Scorer:
         losses: Losses = np.concatenate(parts)
         return losses
 
-    def _parts(self, ids_BT: Tensor, batch: Sequence[Pass]) -> Any:
+    def _parts(self, ids_BT: Tensor) -> Any:
         """A function from (row, first, end) to the losses of ids[first:end], logits in parts."""
         hidden_BTD = self._body(input_ids=ids_BT, use_cache=False).last_hidden_state
 
@@ -147,6 +150,15 @@ def _losses(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
     from torch.nn.functional import cross_entropy
 
     return cross_entropy(logits_NV.float(), targets_N, reduction="none")
+
+
+def _too_large(shape: tuple[int, ...]) -> UserError:
+    rows, length = shape
+    return UserError(
+        f"got {rows} windows of {length:,} tokens at a time, which do not fit the device; allowed: "
+        "what fits; fix: --batch-size 1, --attention sdpa, --dtype bfloat16, --quantization nf4, "
+        "or a smaller --ctx; what was computed is kept in --out"
+    )
 
 
 def _not_finite(model: Any) -> UserError:

@@ -39,7 +39,7 @@ from longeval.passes import Block, Plan, blocks, merge
 from longeval.perplexity_result import Asked, samples_of, summary
 from longeval.protocols import Stream, protocol_of
 from longeval.sampling import affordable, draw, num_draws
-from longeval.token_data import Decoder, TokenData, open_data
+from longeval.token_data import Decoder, TokenData, look, open_data
 from longeval.windows import Ints
 
 _STORE_FORMAT = 1
@@ -91,6 +91,8 @@ class Order:
                     f"got {', '.join(map(str, getattr(self, name)))}, one of them twice; allowed: "
                     "each once; fix: leave one out"
                 )
+        for name in self.protocols:
+            protocol_of(name)
         for option, given in (
             ("--batch-size", self.batch_size),
             ("--longlora-batch", self.longlora_batch),
@@ -182,6 +184,7 @@ class Subject:
 
 def _load(order: Order, folder: Path, say: Say) -> Subject:
     """Model, tokens and tokenizer, held against each other."""
+    look(order.data)
     model = load_model(
         order.model,
         adapter=order.adapter,

@@ -90,6 +90,21 @@ class TextUnits:
     bytes: int
 
 
+def look(name: str) -> None:
+    """UserError: there is nothing of this name, or two things; known before a model is loaded."""
+    is_there = bool(name) and "\0" not in name and Path(name).exists()
+    if name in SPLITS and is_there and not _is_token_set(Path(name)):
+        raise UserError(
+            f"got --data {name}, which is a set's name and a path here; allowed: one meaning; "
+            f"fix: --data ./{name} for the path, or work in another folder"
+        )
+    if not is_there and name not in SPLITS and not re.search(r"[:*?\[]", name):
+        raise UserError(
+            f"got --data {name[:200]!r}, where there is nothing; allowed: {', '.join(SPLITS)}, or "
+            "a file or folder that exists; fix: check the spelling"
+        )
+
+
 def open_data(
     name: str,
     *,
@@ -110,11 +125,6 @@ def open_data(
     of a .bin without a .json. UserError: nothing there or in it, tokens of another vocabulary.
     """
     path = Path(name)
-    if name in SPLITS and path.exists():
-        raise UserError(
-            f"got --data {name}, which is a set's name and a path here; allowed: one meaning; "
-            f"fix: --data ./{name} for the path, or work in another folder"
-        )
     if not _is_token_set(path):
         path = _made(
             name,
