@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ pytest.importorskip("transformers")
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -78,7 +83,7 @@ def alone(model: Any, tokenizer: Any, prompt: Prompt) -> list[int]:
     """What `generate` of transformers gives, one prompt at a time."""
     ids = tokenizer(prompt.text, return_tensors="pt").input_ids
     out = model.generate(
-        ids,
+        input_ids=ids,
         attention_mask=torch.ones_like(ids),  # else BOS, which is 0, is taken for padding
         max_new_tokens=prompt.max_new_tokens,
         do_sample=False,
@@ -136,6 +141,7 @@ def tokens_read(model: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     read: list[int] = []
     forward = type(model).forward
 
+    @wraps(forward)
     def counting(self: Any, input_ids: Any, **rest: Any) -> Any:
         read.append(input_ids.numel())
         return forward(self, input_ids=input_ids, **rest)
@@ -224,15 +230,44 @@ def test_a_tokenizer_that_ends_every_text_does_not_end_the_prompt(
     assert replies(local(llama, Ending()), asked) == replies(local(llama, tokenizer), asked)
 
 
-def test_models_that_do_not_see_everything_go_one_at_a_time(tokenizer: Any) -> None:
+@pytest.mark.parametrize("stretch", [8192, 23])
+def test_models_that_do_not_see_everything_go_one_at_a_time(tokenizer: Any, stretch: int) -> None:
     torch.manual_seed(5)
     config = MistralConfig(**SMALL, sliding_window=16)
     mistral = MistralForCausalLM(config).eval()
     assert "one prompt at a time" in (why_alone(mistral) or "")
     asked = prompts()
-    found = replies(local(mistral, tokenizer), asked)
+    found = replies(local(mistral, tokenizer, stretch=stretch), asked)
     for prompt in asked:
         assert list(found[prompt.id].ids or ()) == alone(mistral, tokenizer, prompt)
+
+
+def test_models_without_rope_are_asked_too(tokenizer: Any) -> None:
+    torch.manual_seed(7)
+    size = {"vocab_size": WORDS + 3, "bos_token_id": 0, "eos_token_id": 1}
+    gpt2 = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, **size)).eval()
+    bloom = BloomForCausalLM(BloomConfig(hidden_size=32, n_layer=2, n_head=4, **size)).eval()
+    assert why_alone(gpt2) is None and "positions" in (why_alone(bloom) or "")
+    asked = prompts()[-8:]
+    for model in (gpt2, bloom):
+        for weight in model.parameters():
+            torch.nn.init.normal_(weight, std=0.4)
+        found = replies(local(model, tokenizer, stretch=40), asked)
+        for prompt in asked:
+            assert list(found[prompt.id].ids or ()) == alone(model, tokenizer, prompt)
+
+
+def test_an_adapter_is_asked_as_its_base_would_be(tokenizer: Any) -> None:
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(8)
+    base = LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
+    config = peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    adapted = peft.get_peft_model(base, config).eval()
+    assert why_alone(adapted) is None
+    asked = prompts()[:8]
+    found = replies(local(adapted, tokenizer), asked)
+    for prompt in asked:
+        assert list(found[prompt.id].ids or ()) == alone(adapted, tokenizer, prompt)
 
 
 def test_a_rope_that_changes_with_the_length_goes_one_at_a_time(tokenizer: Any) -> None:
@@ -242,7 +277,7 @@ def test_a_rope_that_changes_with_the_length_goes_one_at_a_time(tokenizer: Any) 
     model = LlamaForCausalLM(config).eval()
     assert "rope" in (why_alone(model) or "")
     asked = [prompt for prompt in prompts() if len(prompt.text.split()) > 100]
-    found = replies(local(model, tokenizer), asked)
+    found = replies(local(model, tokenizer, stretch=50), asked)
     for prompt in asked:
         assert list(found[prompt.id].ids or ()) == alone(model, tokenizer, prompt)
 
@@ -252,6 +287,7 @@ def test_a_batch_that_does_not_fit_is_halved(
 ) -> None:
     forward = type(llama).forward
 
+    @wraps(forward)
     def small_memory(self: Any, input_ids: Any, **rest: Any) -> Any:
         if input_ids.numel() > 250:
             raise torch.OutOfMemoryError("too much")

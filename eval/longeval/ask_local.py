@@ -15,7 +15,9 @@ everything), prompts go one at a time and nothing is shared.
 from __future__ import annotations
 
 import copy
+import inspect
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 32_768
 BATCH_SIZE = 16
 STRETCH = 8_192  # tokens read at once: bounds the memory of activations
+_OPTIONAL = ("logits_to_keep", "position_ids")  # of a model's forward
 _CHANGING_ROPES = frozenset({"dynamic", "longrope"})
 
 
@@ -66,9 +69,12 @@ class LocalModel:
             )
         self._model, self._tokenizer = model, tokenizer
         self._ctx, self._template, self._thinking = ctx, template, thinking
-        self._batch_tokens, self._batch_size, self._stretch = batch_tokens, batch_size, stretch
+        self._batch_tokens, self._batch_size = batch_tokens, batch_size
+        # Behind the first stretch such a rope would have changed.
+        self._stretch = sys.maxsize if changes_with_length(model) else stretch
         self._ends = _ends(model, tokenizer)
         self._alone = why_alone(model)
+        self._taken = {name for name in _OPTIONAL if takes(model, name)}
         self._read: Ids = np.zeros(0, np.uint32)  # the tokens that are in the cache
         self._cache = self._new_cache()
         self.model: dict[str, Any] = dict(facts)
@@ -221,16 +227,22 @@ class LocalModel:
                 positions = torch.arange(start + at, start + end, device=device)[None]
             else:
                 positions = (seen.cumsum(1) - 1).clamp(min=0)[:, start + at : start + end]
-            output = self._model(
-                input_ids=ids[:, at:end],
-                attention_mask=None if seen is None else seen[:, : start + end],
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        last: Tensor = output.logits[:, -1].float()
-        return last
+            until = None if seen is None else seen[:, : start + end]
+            logits = self._forward(cache, ids[:, at:end], until, positions)
+        return logits
+
+    def _forward(self, cache: Any, ids: Tensor, seen: Tensor | None, positions: Tensor) -> Tensor:
+        """The logits after the last token of each row, in float32."""
+        options: dict[str, Any] = {"logits_to_keep": 1, "position_ids": positions}
+        output = self._model(
+            input_ids=ids,
+            attention_mask=seen,
+            past_key_values=cache,
+            use_cache=True,
+            **{name: value for name, value in options.items() if name in self._taken},
+        )
+        logits: Tensor = output.logits[:, -1].float()
+        return logits
 
     def _decode(
         self,
@@ -263,18 +275,7 @@ class LocalModel:
                 break
             if seen is not None:
                 seen = torch.cat([seen, seen.new_ones(len(answers), 1)], 1)
-            logits = (
-                self._model(
-                    input_ids=chosen[:, None],
-                    attention_mask=seen,
-                    position_ids=positions + step,
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
-                .logits[:, -1]
-                .float()
-            )
+            logits = self._forward(cache, chosen[:, None], seen, positions + step)
         return answers
 
     def _keep(self, length: int) -> None:
@@ -308,14 +309,27 @@ def why_alone(model: Any) -> str | None:
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    config = model.config.get_text_config(decoder=True)
-    parameters = getattr(config, "rope_parameters", None) or {}
-    kinds = {_kind(parameters), *(_kind(one) for one in parameters.values())}
-    if kinds & _CHANGING_ROPES:
+    if changes_with_length(model):
         return "one prompt at a time: its rope depends on the length of what is read"
+    if not takes(model, "position_ids"):
+        return "one prompt at a time: it cannot be told the positions of padded rows"
     if any(type(layer) is not DynamicLayer for layer in DynamicCache(config=model.config).layers):
         return "one prompt at a time: not all of its layers attend to everything before"
     return None
+
+
+def changes_with_length(model: Any) -> bool:
+    """Whether the same tokens at the same places are read differently in a longer text."""
+    config = model.config.get_text_config(decoder=True)
+    parameters = getattr(config, "rope_parameters", None) or {}
+    kinds = {_kind(parameters), *(_kind(one) for one in parameters.values())}
+    return bool(kinds & _CHANGING_ROPES)
+
+
+def takes(model: Any, name: str) -> bool:
+    """Whether the model's forward has a parameter of this name, under an adapter too."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return name in inspect.signature(inner.forward).parameters
 
 
 def _kind(parameters: Any) -> str | None:
