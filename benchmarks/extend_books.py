@@ -36,7 +36,6 @@ COMMON = {
     "ctx": str(CTX),
     "batch-size": "2",
     "accumulation": "1",
-    "schedule": "linear",
     "warmup-steps": "5",
     "save-steps": "1000",
     "loss": "plain",
@@ -52,24 +51,28 @@ class Variant:
     arguments: Sequence[str]
 
 
+def _rate(rate: str, schedule: str = "constant_with_warmup") -> list[str]:
+    return ["--learning-rate", rate, "--schedule", schedule]
+
+
 VARIANTS = {
     "lora": Variant(
         title="LoRA",
         limit=3.62,
-        arguments=["--learning-rate", "4e-3", "--no-train-embeddings", "--no-train-norms"],
+        arguments=[*_rate("4e-3", "linear"), "--no-train-embeddings", "--no-train-norms"],
     ),
     "lora-embed-norm": Variant(
-        title="LoRA, embeddings, norms", limit=3.60, arguments=["--learning-rate", "2e-3"]
+        title="LoRA, embeddings, norms", limit=3.60, arguments=_rate("1e-3")
     ),
     "lora-embed-norm-exact": Variant(
         title="the same with full attention",
         limit=3.58,
-        arguments=["--learning-rate", "2e-3", "--attention", "full"],
+        arguments=[*_rate("1e-3"), "--attention", "full"],
     ),
     "full": Variant(
         title="all parameters",
         limit=3.56,
-        arguments=["--learning-rate", "1e-3", "--method", "full"],
+        arguments=[*_rate("1e-3"), "--method", "full"],
     ),
 }
 ORDER = tuple(VARIANTS)  # from worse to better

@@ -231,6 +231,17 @@ def test_what_is_no_adapter_is_refused_as_one(plain: Path) -> None:
         load(plain, adapter=plain)
 
 
+def test_the_folder_of_a_finished_run_stands_for_its_model(adapter: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="a run that is not finished"):
+        load(run)
+    wanted = logits(load(adapter).model)
+    adapter.rename(run / "model")
+    assert torch.equal(logits(load(run).model), wanted)
+
+
 def test_an_adapter_is_no_base(adapter: Path) -> None:
     with pytest.raises(UserError, match=r"an adapter, as the base of .* merge it first"):
         load(adapter, adapter=adapter)

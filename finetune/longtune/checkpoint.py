@@ -35,6 +35,7 @@ from longtune.model_files import (
     adapter_folder,
     build,
     config_of,
+    of_run,
     save_tokenizer,
     tokenizer_of,
 )
@@ -138,10 +139,11 @@ def load(
     """A base model, a merged folder, or an adapter on its base: see the top of this file.
 
     `model` may be left out (None), or be the adapter itself: then the base is the one that the
-    adapter names. `dtype` is a name of torch ("bfloat16"), or auto: as the model was saved. `ctx`
-    is the context of a LongLoRA checkpoint whose name does not tell it, `original_ctx` that of a
-    model before its linear rope, where its config does not tell. `revision` is the model's. An
-    adapter is frozen unless it is to be `trainable`, for training it further.
+    adapter names. The folder of a finished run stands for what came of it. `dtype` is a name of
+    torch ("bfloat16"), or auto: as the model was saved. `ctx` is the context of a LongLoRA
+    checkpoint whose name does not tell it, `original_ctx` that of a model before its linear rope,
+    where its config does not tell. `revision` is the model's. An adapter is frozen unless it is to
+    be `trainable`, for training it further.
     Raises UserError, in one line, for everything that cannot be loaded as it was trained.
     """
     require("transformers", "finetune")
@@ -193,24 +195,26 @@ def _found(
     model: str | Path | None, adapter: str | Path | None, *, ctx: int | None
 ) -> tuple[str, Adapter | None]:
     """The name of the model that is built, and the adapter that is put on it."""
-    folder = None if model is None else adapter_folder(str(model))
+    model = None if model is None else of_run(str(model))
+    adapter = None if adapter is None else of_run(str(adapter))
+    folder = None if model is None else adapter_folder(model)
     if adapter is None and folder is None:
         if model is None:
             raise UserError("got neither a model nor an adapter; needed: one; fix: name a model")
-        return str(model), None
+        return model, None
     if adapter is not None:
         if folder is not None:
             raise UserError(
                 f"got {model}, an adapter, as the base of {adapter}; allowed: a model; fix: merge "
                 "it first: longtune merge"
             )
-        folder = adapter_folder(str(adapter))
+        folder = adapter_folder(adapter)
     if folder is None:
         raise UserError(
             f"got {adapter}, which is no adapter; allowed: a folder, or a model of the Hub, with "
             "adapter_config.json; fix: correct the path"
         )
-    named = None if adapter is None or model is None else str(model)
+    named = None if adapter is None else model
     put = _adapter_of(folder, base=named, ctx=ctx)
     return named or _own_base(put), put
 

@@ -22,7 +22,7 @@ from longdata.errors import UserError
 from longtune.adapters import is_tied
 from longtune.checkpoint import Loaded, facts_of, load
 from longtune.checkpoint_facts import Facts, read, refuse_taken, versions, whole_folder, write
-from longtune.model_files import SHARD, adapter_folder, config_of, save_tokenizer
+from longtune.model_files import SHARD, adapter_folder, config_of, of_run, save_tokenizer
 from longtune.rope import fields_of
 
 
@@ -55,14 +55,15 @@ def merge(
     LongLoRA checkpoint whose name does not tell it. Raises UserError for all that does not fit.
     """
     refuse_taken(out, replace=False)
-    if adapter_folder(str(adapter)) is None:
+    adapter = of_run(str(adapter))
+    if adapter_folder(adapter) is None:
         raise UserError(
             f"got --adapter {adapter}, which is no adapter; allowed: a folder, or a model of the "
             "Hub, with adapter_config.json; fix: correct the path"
         )
     loaded = load(model, adapter=adapter, dtype=dtype, ctx=ctx)
     merged = _merged(loaded)
-    facts = _facts(loaded, merged, str(adapter))
+    facts = _facts(loaded, merged, adapter)
     with whole_folder(out, replace=False) as part:
         merged.save_pretrained(part, max_shard_size=shard)
         save_tokenizer(loaded.tokenizer, part, ctx=loaded.ctx)

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from longdata.errors import UserError
 from longdata.extras import require
+from longtune.checkpoint_facts import NAME as LONGTUNE
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 Quantization = Literal["nf4", "int8"]
+RUN, MODEL = "run.json", "model"  # in the folder of a run
 SHARD = "4GB"  # the largest file of weights
 DTYPES = ("auto", "float16", "bfloat16", "float32", "float64")
 _OF_ADAPTERS = ("adapter_*", "trainable_params.bin", "longtune.json")
@@ -122,6 +124,19 @@ def save_tokenizer(tokenizer: Any, folder: Path, *, ctx: int) -> None:
     if tokenizer is not None:
         tokenizer.model_max_length = ctx
         tokenizer.save_pretrained(str(folder))
+
+
+def of_run(name: str) -> str:
+    """The model of a finished run of `longtune extend` or `sft`, where `name` is its folder."""
+    folder = Path(name)
+    if not (folder / RUN).is_file():
+        return name
+    if not (folder / MODEL / LONGTUNE).is_file():
+        raise UserError(
+            f"got {name}, a run that is not finished; allowed: a finished one, or a folder of its "
+            "checkpoints; fix: give its command again, it goes on where it was"
+        )
+    return str(folder / MODEL)
 
 
 def adapter_folder(name: str) -> Path | None:
