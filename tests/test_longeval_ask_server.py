@@ -161,6 +161,26 @@ def test_a_count_without_the_cached_beginning_is_no_cut() -> None:
     assert all(reply.text == "Tea." for reply in found.values())
 
 
+def test_another_language_is_no_cut() -> None:
+    """The server's tokenizer has whole words of one language, ours has not."""
+
+    def count(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        greek = sum(char > "\u0370" for char in body["prompt"])
+        counted = greek // 10 + (len(body["prompt"]) - greek) // 4
+        return 200, {"choices": [{"text": "Tea."}], "usage": {"prompt_tokens": counted}}
+
+    prompts = [
+        Prompt(id="english", text="The river said nothing to the quay. " * 300, max_new_tokens=9),
+        Prompt(
+            id="greek", text="Ο ποταμός δεν είπε τίποτα στην αποβάθρα. " * 200, max_new_tokens=9
+        ),
+    ]
+    with CompletionsServer(count) as server:
+        backend = ServerModel("m", server.base_url, template="raw", tokenizer=TOKENIZER)
+        found = replies(backend, prompts)
+    assert all(reply.text == "Tea." for reply in found.values())
+
+
 def test_parameters_that_are_not_taken_are_left_out(server: ModelServer) -> None:
     server.set(limit="max_completion_tokens", temperature=False)
     backend = model(server)

@@ -46,8 +46,8 @@ CONCURRENCY = 4
 ATTEMPTS = 6
 _FIRST_PAUSE = 1.0  # seconds, doubled at each attempt
 _MAX_BYTES = 16 << 20
-_EXAMPLE = 4_000  # characters of the request with which counts are compared
-_MOST_MISSING = 0.25  # of a prompt's expected tokens; tokenizers differ by less from text to text
+_PART = 1_500  # characters of three, of a request with which counts are compared
+_MOST_MISSING = 0.25  # of a prompt's expected tokens; within a text, tokenizers differ by less
 
 
 class ServerModel:
@@ -244,24 +244,38 @@ class ServerModel:
         return context_of(content, self._name) if status == 200 else None
 
     def _compare_counts(self, prompt: Prompt) -> None:
-        """How many tokens the server counts for one of ours, by a short part of a prompt."""
-        example = prompt.text[:_EXAMPLE]
+        """How many tokens the server counts for one of ours, by short parts of a prompt."""
         try:
-            counted = self._ask(example, 1).prompt_tokens
+            self._ratio = self._ratio_of(prompt.text)
         except (TooLong, Refused):
-            return
-        self._ratio = None if counted is None else counted / self.count(example, 0)
+            self._ratio = None
+
+    def _ratio_of(self, text: str) -> float | None:
+        example = excerpt(text)
+        counted = self._ask(example, 1).prompt_tokens
+        return None if counted is None else counted / self.count(example, 0)
 
     def _is_cut(self, text: str, answer: Answer) -> bool:
         if self._ratio is None or answer.prompt_tokens is None:
             return False
-        least = (1 - _MOST_MISSING) * self._ratio * self.count(text, 0)
-        if answer.prompt_tokens >= least:
+        whole = (1 - _MOST_MISSING) * self.count(text, 0)
+        if answer.prompt_tokens >= self._ratio * whole:
+            return False
+        own = self._ratio_of(text)  # tokenizers differ by more from language to language
+        if own is None or answer.prompt_tokens >= own * whole:
             return False
         # Some servers leave what they have in their prefix cache out of the count. Behind a new
         # beginning nothing is cached.
         again = self._ask(f"{digest(text)[:8]}\n{text}", 1).prompt_tokens
-        return again is not None and again < least
+        return again is not None and again < own * whole
+
+
+def excerpt(text: str) -> str:
+    """The beginning, the middle and the end of a long text: what it is like as a whole."""
+    if len(text) <= 3 * _PART:
+        return text
+    middle = len(text) // 2
+    return text[:_PART] + text[middle : middle + _PART] + text[-_PART:]
 
 
 def checked_url(text: str) -> str:
