@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import zstandard
 from packing_runs import corpus, digests, documents_of, texts, tokenizer_file
+from packing_runs import run as pack_here
 from typer.testing import CliRunner
 
 from longdata import cli, cli_pack, commands
+from longdata.mixing import Mixture
 
 COMMAND = [sys.executable, "-c", "from longdata.cli import main; main()"]
 
@@ -194,7 +196,7 @@ def test_a_mistake_is_one_line_and_nothing_is_packed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "word1"}\n')
-    arguments = ["pack", tmp_path / "a.jsonl", "--tokenizer", words, "--out", tmp_path / "out"]
+    arguments = ("pack", tmp_path / "a.jsonl", "--tokenizer", words, "--out", tmp_path / "out")
     code, out, err = longdata(capsys, monkeypatch, *arguments, *options)
     assert (code, out) == (commands.USER_ERROR, "")
     assert err.startswith("longdata: got ") and said in err and "fix:" in err
@@ -243,7 +245,7 @@ def test_a_full_disk_is_one_line_and_nothing_half_written_is_read(
     assert not list(out.glob("ctx-*/pack.json")) and not list(out.rglob(".part-*"))
     again = subprocess.run([*COMMAND, *arguments, "--quiet"], capture_output=True, text=True)
     assert (again.returncode, again.stderr) == (commands.OK, "")
-    subprocess.run([*COMMAND, *arguments[:-1], str(tmp_path / "whole")], capture_output=True)
+    pack_here(data, tmp_path / "whole", words, ctx=(64,), mixture=Mixture(tokens=400_000))
     assert digests(out) == digests(tmp_path / "whole")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def told(items: Sequence[DocumentText | Skip]) -> list[tuple[str, str]]:
     ]
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"text": "one", "meta": {"url": "x"}, "red_pajama_subset": "arxiv"},
     {"text": "two", "meta": '{"redpajama_set_name": "RedPajamaBook"}'},
     {"text": "three", "meta": {"redpajama_set_name": "RedPajamaC4"}},
@@ -70,8 +70,11 @@ def test_rows_are_documents_with_their_texts_and_sources(name: str, tmp_path: Pa
         told_rows[1]["meta"] = ROWS[1]["meta"]
         pq.write_table(pa.Table.from_pylist(told_rows), tmp_path / name)
     else:
-        pack = {"gz": gzip.compress, "zst": zstandard.compress}.get(name.rsplit(".")[-1], bytes)
-        (tmp_path / name).write_bytes(pack(data))
+        packs: dict[str, Callable[[bytes], bytes]] = {
+            "gz": gzip.compress,
+            "zst": zstandard.compress,
+        }
+        (tmp_path / name).write_bytes(packs.get(name.rsplit(".")[-1], bytes)(data))
     items = found(tmp_path / name)
     assert [item.text for item in items if isinstance(item, DocumentText)] == [
         row["text"] for row in ROWS
