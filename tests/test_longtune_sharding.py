@@ -142,6 +142,15 @@ def test_each_process_of_a_group_has_its_heads() -> None:
         sharding.share_heads(Model(28, 4), recipe(sequence_parallel=8), rank=0)
 
 
+def test_a_gathered_state_holds_tied_weights_once() -> None:
+    state = {"embed": 1, "head": 1, "norm": 2}
+    model = SimpleNamespace(all_tied_weights_keys={"head": "embed"})
+    assert sharding.without_copies(model, state) == {"embed": 1, "norm": 2}
+    adapter = SimpleNamespace(peft_config={}, all_tied_weights_keys={"head": "embed"})
+    assert sharding.without_copies(adapter, state) == state
+    assert sharding.without_copies(SimpleNamespace(all_tied_weights_keys=None), state) == state
+
+
 def test_several_gpus_shard_by_default_and_a_cpu_or_four_bits_do_not(machine: Any) -> None:
     assert sharding.default_sharding("lora") == "fsdp2" == sharding.default_sharding("full")
     assert sharding.default_sharding("qlora") == "none"

@@ -120,6 +120,12 @@ def share_heads(model: Any, recipe: Recipe, *, rank: int) -> None:
         set_share(model, rank % recipe.sequence_parallel, recipe.sequence_parallel)
 
 
+def without_copies(model: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+    """A gathered state without the second name of weights that are tied: there it is a copy."""
+    tied = {} if hasattr(model, "peft_config") else model.all_tied_weights_keys or {}
+    return {name: tensor for name, tensor in state.items() if name not in tied}
+
+
 def launch(arguments: Sequence[str], *, processes: int, accelerate: bool = False) -> str:
     """The command that runs `longtune …` in so many processes on this machine."""
     starter = (

@@ -24,6 +24,7 @@ from longtune.building import attend_in_groups
 from longtune.config import Recipe
 from longtune.progress import Progress
 from longtune.resume import RunFolder
+from longtune.sharding import without_copies
 from longtune.weights import load_weights
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class LongTrainer(Trainer):  # type: ignore[misc,unused-ignore]
         gathered = self.accelerator.get_state_dict(self.model_wrapped) if self.is_sharded else None
         if self.args.should_save:
             model = self.accelerator.unwrap_model(self.model)
+            if gathered is not None:
+                gathered = without_copies(model, gathered)
             checkpoint.save(model, folder, recipe=self.recipe, state_dict=gathered)
         self.accelerator.wait_for_everyone()
 
