@@ -120,6 +120,16 @@ def test_lines_are_scored_by_length_and_depth(tmp_path: Path) -> None:
         LineOrder(questions=0)
 
 
+def test_contexts_that_hold_the_same_lines_are_both_reported(tmp_path: Path) -> None:
+    order = LineOrder(contexts=(600, 601, 602), count=4)
+    for name in ("one", "two"):
+        backend = Scripted(line_reader, name=name)
+        run = measure_lines(order, backend, tmp_path / name)
+        assert [n["n"] for n in run["numbers"] if not n.get("is_detail")] == [4, 4, 4]
+        assert backend.asked < 12
+    assert compare_runs(tmp_path / "one", tmp_path / "two").rows[-1].n == 12
+
+
 def shallow(prompt: str) -> str:
     """Finds keys in the first half only."""
     at = prompt.index("The pass key is ")

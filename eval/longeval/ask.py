@@ -97,8 +97,11 @@ class Asked:
 def ask(
     backend: Backend, prompts: Sequence[Prompt], folder: Path, *, tell: Tell | None = None
 ) -> Asked:
-    """Every prompt's reply. UserError: none was answered, or all answers are empty."""
-    assert len({prompt.id for prompt in prompts}) == len(prompts), "every prompt has its own id"
+    """Every prompt's reply; an id stands for one prompt, however often it is there.
+
+    UserError: none was answered, or all answers are empty.
+    """
+    prompts = list({prompt.id: prompt for prompt in prompts}.values())
     keys = {prompt.id: _key(backend, prompt) for prompt in prompts}
     refused: Counter[str] = Counter()
     with AnswerFile(folder) as answers:

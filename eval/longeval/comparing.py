@@ -71,17 +71,17 @@ def compare_runs(first: str | Path, second: str | Path) -> Comparison:
         )
     (kind,) = kinds
     tables = [
-        {row["id"]: row for row in samples_of(run, one)}
+        {(row["id"], row.get("ctx_asked")): row for row in samples_of(run, one)}
         for run, one in zip((first, second), facts, strict=True)
     ]
-    ids = [id for id in tables[0] if id in tables[1]]
-    if not ids:
+    keys = [key for key in tables[0] if key in tables[1]]
+    if not keys:
         raise UserError(
             f"got {first} and {second}, which have no case in common; allowed: runs of the same "
             "cases; fix: run both with the same options and seed; models with different tokenizers "
             "need lengths that are not tokens (--topics, --lines, --as-published)"
         )
-    pairs = [{**tables[0][id], "_other": tables[1][id]} for id in ids]
+    pairs = [{**tables[0][key], "_key": key, "_other": tables[1][key]} for key in keys]
     rows = _rows(kind, pairs)
     return Comparison(
         names=(_name(facts[0]), _name(facts[1])),
@@ -117,8 +117,8 @@ def _rows(kind: str, pairs: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def _mcnemar(group: str, pairs: Sequence[Mapping[str, Any]]) -> Row:
     found: Paired = compare(
-        {pair["id"]: bool(pair["right"]) for pair in pairs},
-        {pair["id"]: bool(pair["_other"]["right"]) for pair in pairs},
+        {pair["_key"]: bool(pair["right"]) for pair in pairs},
+        {pair["_key"]: bool(pair["_other"]["right"]) for pair in pairs},
     )
     first = (found.both + found.only_first) / found.n
     second = (found.both + found.only_second) / found.n

@@ -182,6 +182,6 @@ def _row(row: QaRow, part: str, reply: Reply) -> dict[str, Any]:
         "f1": found.f1,
         "rouge_l": found.rouge_l,
         "contains": found.contains,
-        "right": found.exact,
+        "right": found.exact,  # what two models are compared by
         "is_cut": reply.is_cut,
     }

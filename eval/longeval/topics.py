@@ -158,8 +158,8 @@ def _made(order: TopicOrder, tokens: Callable[[str], int]) -> list[_Asked]:
 
 
 def _once(found: Sequence[_Asked]) -> list[_Asked]:
-    """ "1" and "first" are the same question."""
-    return list({one.case.id: one for one in found}.values())
+    """Without those for "1" where there is "first"."""
+    return list({(one.case.id, one.ctx): one for one in reversed(found)}.values())[::-1]
 
 
 def _counter(backend: Backend, max_new_tokens: int) -> Callable[[str], int]:
@@ -168,6 +168,7 @@ def _counter(backend: Backend, max_new_tokens: int) -> Callable[[str], int]:
 
 def _row(one: _Asked, reply: Reply, verdict: bool | None) -> dict[str, Any]:
     case, said = one.case, spoken(reply.text)
+    is_nearest = nearest(said, label=case.label, topics=case.topics)
     return {
         "id": case.id,
         "asked": one.asked,
@@ -179,8 +180,8 @@ def _row(one: _Asked, reply: Reply, verdict: bool | None) -> dict[str, Any]:
         "label": case.label,
         "reply": reply.text,
         "prompt_tokens": reply.prompt_tokens,
-        "right": nearest(said, label=case.label, topics=case.topics),
-        "nearest": nearest(said, label=case.label, topics=case.topics),
+        "right": is_nearest,  # what two models are compared by
+        "nearest": is_nearest,
         "strict": strict(said, label=case.label),
         "judge": verdict,
         "lists": lists_topics(said),
