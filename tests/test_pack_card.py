@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from packed_samples import documents, pack_into, tokenizer_in
 from longdata.errors import UserError
 from longdata.mixing import Mixture
 from longdata.pack_card import IMAGE, card, contexts_of, write_card
+from longdata.packed_rows import PackedRows
 from longdata.sources import Skip
-from longdata.token_shard import DocumentText
+from longdata.token_shard import DocumentText, TokenSettings
 
 GOLDEN = Path(__file__).parent / "golden" / "pack_card.md"
 MORE = {
@@ -157,3 +159,14 @@ def test_half_a_folder_has_no_card(tmp_path: Path) -> None:
 
 def test_the_card_needs_nothing_but_the_folders(out: Path) -> None:
     assert card(out, contexts_of(out)) == text(out)
+
+
+def test_rows_with_all_their_facts_open_for_their_tokenizer_and_no_other(out: Path) -> None:
+    said = json.loads((out / "ctx-64" / "pack.json").read_text())["tokenizer"]
+    names = [one.name for one in fields(TokenSettings)]
+    assert set(names) < set(said)  # pack.json says more of the tokenizer than decides the tokens
+    settings = TokenSettings(**{name: said[name] for name in names})
+    rows = PackedRows.open(out / "ctx-64", settings)
+    assert len(rows) == rows.facts["rows"]
+    with pytest.raises(UserError, match="ctx-64, made with tokenizer words"):
+        PackedRows.open(out / "ctx-64", replace(settings, fingerprint="0" * 64))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,9 @@ class PackedRows:
         """
         facts = read_facts(folder)
         if settings is not None:
-            refuse_other_settings(folder, TokenSettings(**facts["tokenizer"]), settings)
+            said = facts["tokenizer"]  # which holds more than decides the tokens
+            made_with = TokenSettings(**{one.name: said[one.name] for one in fields(settings)})
+            refuse_other_settings(folder, made_with, settings)
         digest = hashlib.sha256((folder / PACK).read_bytes()).hexdigest()
         own = (cache or folder / MAPPED) / digest[:16]
         rows = cls(folder=folder, cache=own, ctx=int(facts["ctx"]), facts=facts)
