@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from training_made import CTX, write_model, write_rows
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from longdata.errors import UserError
 from longtune.cli import app
@@ -65,13 +63,9 @@ def test_mistakes_are_one_line(recipe: str | None, changes: list[str], said: str
     assert said in str(raised.value)
 
 
-def longtune(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "longtune", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def longtune(*arguments: object) -> Result:
+    """In this process: importing transformers takes longer than a test."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +81,7 @@ def test_the_command_trains_says_what_it_does_and_goes_on(work: Path) -> None:
     flags = ["--model", work / "model", "--data", work / "packed", "--ctx", CTX, "--out"]
     size = ["--steps", 2, "--batch-size", 2, "--accumulation", 1, "--set", "warmup_steps=0"]
     first = longtune("extend", *flags, work / "run", *size)
-    assert first.returncode == 0, first.stderr
+    assert first.exit_code == 0, first.stderr
     assert "group_size:" in first.stderr
     assert "rope: linear, factor 4, theta 10,000, 32 tokens (originally 8)" in first.stderr
     assert "LoRA" in first.stderr
@@ -95,7 +89,7 @@ def test_the_command_trains_says_what_it_does_and_goes_on(work: Path) -> None:
     assert first.stdout.startswith(f"{work / 'run' / 'model'}: loss ")
     saved = yaml.safe_load((work / "run" / "recipe.yaml").read_text(encoding="utf-8"))
     assert from_dict(saved).steps == 2
-    again = CliRunner().invoke(app, ["extend", "--recipe", str(work / "run" / "recipe.yaml")])
+    again = longtune("extend", "--recipe", work / "run" / "recipe.yaml")
     assert (again.exit_code, again.stdout) == (0, first.stdout)
 
 
@@ -121,7 +115,6 @@ def without(module: str) -> pytest.MarkDecorator:
 def test_what_cannot_be_trained_is_one_line(
     work: Path, changes: tuple[object, object], said: str
 ) -> None:
-    """In this process: importing transformers takes longer than the test."""
     flags: dict[object, object] = {
         "--model": work / "model",
         "--data": work / "packed",
@@ -129,8 +122,7 @@ def test_what_cannot_be_trained_is_one_line(
         "--out": work / "refused",
     }
     flags |= dict([changes])
-    words = [str(part) for pair in flags.items() for part in pair]
-    result = CliRunner().invoke(app, ["extend", "--quiet", *words])
+    result = longtune("extend", "--quiet", *(part for pair in flags.items() for part in pair))
     assert isinstance(result.exception, UserError)
     assert said in str(result.exception)
     assert "\n" not in str(result.exception)

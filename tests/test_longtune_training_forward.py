@@ -170,6 +170,10 @@ def test_rotation_by_positions_of_its_own_does_not_hide_a_document(name: str) ->
     hidden = model(**given, position_ids=rotated).loss
     assert abs(loss.item() - hidden.item()) > 1e-8
     again = model(**given, position_ids=along).loss  # the next batch has its own positions
+    model(**given, position_ids=along, rotary_position_ids=rotated)
+    read = model.eval()(input_ids=given["input_ids"], position_ids=along).logits
+    fresh = make(name).eval()(input_ids=given["input_ids"], position_ids=along).logits
+    torch.testing.assert_close(read, fresh, rtol=1e-9, atol=1e-9)  # and so has evaluation
     assert abs(loss.item() - again.item()) > 1e-8
 
 
