@@ -161,6 +161,22 @@ def test_a_count_without_the_cached_beginning_is_no_cut() -> None:
     assert all(reply.text == "Tea." for reply in found.values())
 
 
+def test_a_server_that_refuses_does_not_cut() -> None:
+    """It counts oddly, and what is asked to find out why does not fit any more."""
+    book = "The river said nothing to the quay. " * 300
+
+    def count(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if len(body["prompt"]) > len(book):
+            return 400, {"error": {"message": "maximum context length is 3000 tokens"}}
+        counted = min(len(body["prompt"]) // 4, 1500)
+        return 200, {"choices": [{"text": "Tea."}], "usage": {"prompt_tokens": counted}}
+
+    with CompletionsServer(count) as server:
+        backend = ServerModel("m", server.base_url, template="raw", tokenizer=TOKENIZER)
+        found = replies(backend, [Prompt(id="a", text=book, max_new_tokens=9)])
+    assert found["a"].text == "Tea."
+
+
 def test_another_language_is_no_cut() -> None:
     """The server's tokenizer has whole words of one language, ours has not."""
 

@@ -261,12 +261,15 @@ class ServerModel:
         whole = (1 - _MOST_MISSING) * self.count(text, 0)
         if answer.prompt_tokens >= self._ratio * whole:
             return False
-        own = self._ratio_of(text)  # tokenizers differ by more from language to language
-        if own is None or answer.prompt_tokens >= own * whole:
+        try:
+            own = self._ratio_of(text)  # tokenizers differ by more from language to language
+            if own is None or answer.prompt_tokens >= own * whole:
+                return False
+            # Some servers leave what they have in their prefix cache out of the count. Behind a
+            # new beginning nothing is cached.
+            again = self._ask(f"{digest(text)[:8]}\n{text}", 1).prompt_tokens
+        except (TooLong, Refused):  # it does not cut: it refuses
             return False
-        # Some servers leave what they have in their prefix cache out of the count. Behind a new
-        # beginning nothing is cached.
-        again = self._ask(f"{digest(text)[:8]}\n{text}", 1).prompt_tokens
         return again is not None and again < own * whole
 
 
