@@ -13,6 +13,7 @@ from scripted_backend import Scripted
 from longdata.errors import UserError
 from longdata.prompt_template import prompt_of
 from longeval.qa import WITH, WITHOUT, QaOrder, measure, numbers_of
+from longeval.qa_plot import draw
 from longeval.qa_rows import NO_TEXT, read_rows
 from longeval.results import load
 
@@ -87,6 +88,16 @@ def test_parts_are_by_context_kind_and_depth(dataset: Path, tmp_path: Path) -> N
     depths = {n["depth"]: n["n"] for n in parts if "depth" in n}
     assert sorted(depths) == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
     assert sum(depths.values()) == 16
+
+
+def test_the_curve_is_drawn_where_evidence_has_a_place(dataset: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run = measure(QaOrder(dataset=str(dataset)), Scripted(reader), tmp_path / name)
+    picture = (tmp_path / "one/depth.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and picture == (tmp_path / "two/depth.png").read_bytes()
+    placeless = [number for number in run["numbers"] if number.get("depth") is None]
+    assert not draw(placeless, tmp_path / "none.png", title="x")
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_the_answers_of_one_document_have_no_interval() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from longdata.errors import UserError
 from longeval.ask import Backend, Prompt, Reply, Tell, ask, spoken
+from longeval.qa_plot import draw
 from longeval.qa_rows import QaRow, read_rows
 from longeval.qa_scoring import scores
 from longeval.results import read
@@ -27,6 +28,7 @@ from longeval.retrieval import by_depth, by_group, mean, mean_tokens, write_resu
 from longeval.stats import difference, mean_of
 
 MAX_NEW_TOKENS = 128
+PLOT = "depth.png"
 METRICS = ("exact_match", "f1", "rouge_l", "contains")
 WITH, WITHOUT = "with the text", "without the text"
 
@@ -76,6 +78,7 @@ def measure(
             f"got {len(chosen)} questions whose texts are all longer than the model's context; "
             "allowed: at least one that fits; fix: a dataset of a smaller ctx, or --beyond-ctx"
         )
+    numbers = numbers_of(rows)
     path = write_result(
         out,
         kind="qa",
@@ -99,11 +102,13 @@ def measure(
             "intervals": "95 %, of documents",
             "max_new_tokens": order.max_new_tokens,
         },
-        numbers=numbers_of(rows),
+        numbers=numbers,
         refused={**left_out, **asked.refused},
         rows=rows,
     )
-    return read(path)
+    run = read(path)
+    draw(numbers, out / PLOT, title=f"{run['model'].get('name')}: {run['data']['name']}")
+    return run
 
 
 def numbers_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
