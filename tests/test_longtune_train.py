@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -161,6 +162,16 @@ def test_a_checkpoint_that_was_not_finished_is_not_there(tmp_path: Path) -> None
     (folder.checkpoints / ".part-6").mkdir()
     assert trained(recipe).went_on_after == 2
     assert not (folder.checkpoints / ".part-6").exists()
+
+
+def test_a_run_that_was_killed_after_its_last_step_only_saves_its_model(tmp_path: Path) -> None:
+    recipe = made(tmp_path, steps=2)
+    model = trained(recipe).model
+    weights = (model / "adapter_model.safetensors").read_bytes()
+    shutil.rmtree(model)
+    result = trained(recipe)
+    assert (result.went_on_after, len(losses(recipe))) == (2, 2)
+    assert (model / "adapter_model.safetensors").read_bytes() == weights
 
 
 def test_another_run_is_not_written_over(tmp_path: Path) -> None:

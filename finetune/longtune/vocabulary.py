@@ -21,12 +21,12 @@ from longdata.tokenizers import Tokenizer
 def require_same_tokens(rows: PackedRows, model: str, *, vocab_size: int) -> None:
     """Raise UserError when rows were made with another vocabulary than the model's."""
     made_with: Mapping[str, Any] = rows.facts.get("tokenizer") or {}
-    fingerprint = made_with.get("fingerprint") or made_with.get("sha256")
+    fingerprint = made_with.get("fingerprint")
     own = _load(model)
     if own is not None and fingerprint is not None:
         if own.fingerprint == fingerprint:
             return
-        name = str(made_with.get("tokenizer") or made_with.get("name"))
+        name = str(made_with.get("tokenizer"))
         other = _load(name)
         if other is not None and other.fingerprint == fingerprint and _is_within(other, own):
             return
