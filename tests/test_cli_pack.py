@@ -170,8 +170,11 @@ def test_the_account_has_every_ctx_source_and_setting(
     [
         (["--ctx", "8k2"], "got --ctx 8k2"),
         (["--ctx", ""], "got --ctx"),
-        (["--ctx", "1"], "got --ctx 1; allowed: 2 or more"),
+        (["--ctx", "1"], "got --ctx 1; allowed: 2 to"),
         (["--ctx", "0.5"], "whole numbers"),
+        (["--ctx", "1T"], "allowed: 2 to 16,777,216 tokens"),
+        (["--ctx", "64", "--decontaminate", ""], "got --decontaminate ''"),
+        (["--ctx", "64", "--out", "a.jsonl"], "got --out a.jsonl, which is a file"),
         (["--ctx", "64", "--tokens", "many"], "got --tokens many"),
         (["--ctx", "64", "--tokens", "0"], "got 0 tokens"),
         (["--ctx", "64", "--strategy", "worst-fit"], "got --strategy worst-fit"),
@@ -195,6 +198,7 @@ def test_a_mistake_is_one_line_and_nothing_is_packed(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jsonl").write_text('{"text": "word1"}\n')
     arguments = ("pack", tmp_path / "a.jsonl", "--tokenizer", words, "--out", tmp_path / "out")
     code, out, err = longdata(capsys, monkeypatch, *arguments, *options)

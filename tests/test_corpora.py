@@ -193,8 +193,9 @@ def test_what_means_nothing_is_refused_in_one_line(
 
 
 def test_nothing_to_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="got no SOURCE"):
-        find_corpus([])
+    for arguments in ([], [""], [str(tmp_path), ""]):
+        with pytest.raises(UserError, match="got no SOURCE"):
+            find_corpus(arguments)
     put(tmp_path / "a" / "empty.jsonl", b"")
     with pytest.raises(UserError, match=r"a/empty\.jsonl: empty"):
         find_corpus([str(tmp_path / "a")])

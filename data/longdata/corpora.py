@@ -53,9 +53,10 @@ def find_corpus(
 
     UserError: nothing named, a name that means nothing, no file to read in all of it.
     """
-    if not arguments:
+    if not arguments or not all(arguments):
         raise UserError(
-            "got no SOURCE; allowed: files, folders, patterns, datasets of the Hub; fix: name one"
+            "got no SOURCE, or one without a name; allowed: files, folders, patterns, datasets of "
+            "the Hub; fix: name one"
         )
     local: dict[Path, LocalFile] = {}
     files: list[CorpusFile] = []

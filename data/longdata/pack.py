@@ -93,6 +93,10 @@ def pack_corpus(
 
 def _refuse_foreign(out: Path) -> None:
     """UserError where something else lies: it must not be mixed with what is made here."""
+    if out.exists() and not out.is_dir():
+        raise UserError(
+            f"got --out {out}, which is a file; allowed: a new or empty folder; fix: another --out"
+        )
     if not out.exists() or (out / WORK / NAME).exists() or not any(out.iterdir()):
         return
     mine = {WORK} if (out / WORK / "lock").exists() or (out / WORK / GRAMS).exists() else set()

@@ -29,6 +29,7 @@ from longdata.token_shard import DocumentText, TokenSettings
 from longdata.tokenizer_files import find_file
 from longdata.tokenizers import Tokenizer
 
+LONGEST_CTX = 1 << 24  # a row is held in memory
 _ROW_BYTES = 1 << 30  # of sources, for each task that writes rows
 _MOST_ROW_TASKS = 1024
 _PACKED = 3  # times as large as it is packed, about
@@ -55,10 +56,11 @@ class Order:
     fresh: bool = False
 
     def __post_init__(self) -> None:
-        if not self.ctx or min(self.ctx) < 2:
+        if not self.ctx or min(self.ctx) < 2 or max(self.ctx) > LONGEST_CTX:
             raise UserError(
-                f"got --ctx {','.join(map(str, self.ctx)) or 'nothing'}; allowed: 2 or more tokens,"
-                " or several such numbers; fix: for example --ctx 8192,32768"
+                f"got --ctx {','.join(map(str, self.ctx)) or 'nothing'}; allowed: 2 to "
+                f"{LONGEST_CTX:,} tokens, or several such numbers; fix: for example "
+                "--ctx 8192,32768"
             )
 
 
@@ -73,7 +75,7 @@ def make_plan(order: Order, tell: Callable[[str], None] = lambda line: None) -> 
     units = divide(corpus.files)
     work = order.out / ".work"
     sets: tuple[SetKey, ...] = ()
-    if order.decontaminate:
+    if order.decontaminate is not None:
         sets = prepare(order.decontaminate, work / GRAMS, offline=order.offline, tell=tell).sets
     mixture = order.mixture
     total = sum(
