@@ -75,7 +75,7 @@ def test_the_examples_keep_the_rules_of_style(checkout: Path) -> None:
     examples = [
         "data/longdata/readers/subtitles.py",
         "longqa/kinds/openings.py",
-        "eval/longeval/passkey.py",
+        "eval/longeval/needles.py",
     ]
     answer = _run(checkout, "ruff", "check", "--no-cache", *examples, "tests")
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -45,15 +45,23 @@ HEAVY = {
 }
 NOT_CORE = {
     "accelerate",
+    "bitsandbytes",
     "datasets",
+    "deepspeed",
     "flash_attn",
+    "gigatoken",
     "gradio",
+    "jinja2",
     "lm_eval",
+    "pandas",
     "peft",
     "ray",
+    "safetensors",
     "torch",
     "transformers",
 }
+# Classes of an optional library are subclassed there; what imports it has asked for the library.
+SUBCLASSES = {"finetune/longtune/trainer.py"}
 # Where a distribution's import name is not its own name in lower case with underscores.
 IMPORT_NAMES = {
     "markdown-it-py": "markdown_it",
@@ -135,7 +143,8 @@ def test_every_command_module_keeps_heavy_imports_inside_its_functions() -> None
 @pytest.mark.parametrize("package", FOLDERS)
 def test_no_package_needs_an_optional_library_to_be_imported(package: str) -> None:
     for path in _modules(package):
-        assert _imported(path, top_level_only=True) & NOT_CORE == set(), path
+        if path.relative_to(ROOT).as_posix() not in SUBCLASSES:
+            assert _imported(path, top_level_only=True) & NOT_CORE == set(), path
 
 
 def test_the_core_depends_on_what_it_imports_and_on_nothing_else() -> None:
@@ -157,9 +166,12 @@ def test_the_core_brings_no_optional_library() -> None:
 def test_every_range_has_a_lower_bound_that_the_pins_meet() -> None:
     pins = _pins()
     extras = PROJECT["optional-dependencies"]
-    own = {"longqa[finetune]"}
+    own = {"longqa[eval,fast,finetune,ray]"}
     assert own <= set(extras["dev"])
-    for line in [*PROJECT["dependencies"], *extras["dev"], *extras["finetune"]]:
+    installed = [
+        line for name in ("dev", "eval", "fast", "finetune", "ray") for line in extras[name]
+    ]
+    for line in [*PROJECT["dependencies"], *installed]:
         if line in own:
             continue
         requirement = Requirement(line)
@@ -183,7 +195,7 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_all_is_every_extra_that_needs_no_gpu_toolchain() -> None:
     extras = PROJECT["optional-dependencies"]
     (line,) = extras["all"]
-    assert Requirement(line).extras == set(extras) - {"all", "dev", "flash"}
+    assert Requirement(line).extras == set(extras) - {"all", "dev", "flash", "qlora"}
 
 
 def test_every_command_points_at_a_module_that_is_there() -> None:
