@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import NoReturn
 
 from longdata.commands import command_line, examples, run
-from longeval import cli_compare, cli_lines, cli_passkey, cli_perplexity, cli_qa, cli_topics
+from longeval import (
+    cli_compare,
+    cli_lines,
+    cli_passkey,
+    cli_perplexity,
+    cli_qa,
+    cli_report,
+    cli_topics,
+)
 
 app = command_line(
     "longeval",
@@ -35,4 +43,7 @@ app.command(short_help=cli_passkey.SHORT_HELP, epilog=examples(*cli_passkey.EXAM
 app.command(short_help=cli_qa.SHORT_HELP, epilog=examples(*cli_qa.EXAMPLES))(cli_qa.qa)
 app.command(short_help=cli_compare.SHORT_HELP, epilog=examples(*cli_compare.EXAMPLES))(
     cli_compare.compare
+)
+app.command(short_help=cli_report.SHORT_HELP, epilog=examples(*cli_report.EXAMPLES))(
+    cli_report.report
 )
