@@ -218,29 +218,40 @@ def test_a_sharded_run_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
+@pytest.mark.soak
+def test_two_halves_of_a_row_are_the_row() -> None:
+    """DeepSpeed's Ulysses for real, by gloo: loss and gradients, with shared and repeated keys."""
+    pytest.importorskip("deepspeed", reason="deepspeed is not installed")
+    in_two_processes("ulysses_on_cpu")
+
+
 def losses(out: Path) -> list[float]:
     return [line["loss"] for line in metrics.read(out / metrics.NAME)]
 
 
 def sharded(folder: Path, *, out: str, dies_at: int = 0, **settings: Any) -> None:
     """Train in two processes that share every parameter."""
+    given = {"folder": str(folder), "out": str(folder / out), "sharding": "fsdp2", **settings}
+    given |= {"accumulation": 1}  # two processes take what one accumulates
+    in_two_processes("fsdp_on_cpu", json.dumps(given), str(dies_at), may_die=bool(dies_at))
+
+
+def in_two_processes(module: str, *arguments: str, may_die: bool = False) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    given = {"folder": str(folder), "out": str(folder / out), "sharding": "fsdp2", **settings}
-    given |= {"accumulation": 1}  # two processes take what one accumulates
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     started = []
     for rank in range(2):
         env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "WORLD_SIZE": "2"}
         env |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
         env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        command = [sys.executable, "-m", "fsdp_on_cpu", json.dumps(given), str(dies_at)]
+        command = [sys.executable, "-m", module, *arguments]
         started.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
     try:
         said = [process.communicate(timeout=240)[1] for process in started]
     finally:
         for process in started:
             process.kill()
-    if not dies_at and any(process.returncode for process in started):
+    if not may_die and any(process.returncode for process in started):
         pytest.fail("\n".join(said)[-4000:])
