@@ -10,8 +10,6 @@ the imports; its memory is the highest of the process (VmHWM), with the interpre
     strided     the sliding window of transformers' documentation: all logits, most labels ignored
     contexts    five contexts in one run against five runs
     processes   two processes of one thread against one
-    large       one window of a large model in bfloat16, against the published way and against the
-                device: --shape 7b --device cuda --ctx 100000 --peak-tflops 989
 
 Numbers must agree to 1e-6 wherever two ways measure the same: a difference ends the run.
 """
@@ -34,23 +32,6 @@ from typing import Any
 VOCAB = 32_000
 STRIDE = 256
 AGREE = 1e-6  # nats
-_WIDE = {"vocab_size": VOCAB, "max_position_embeddings": 1 << 17}
-SHAPES: dict[str, dict[str, int]] = {
-    "small": {
-        **_WIDE,
-        "hidden_size": 256,
-        "intermediate_size": 688,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 8,
-    },
-    "7b": {
-        **_WIDE,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-    },
-}
 
 
 def main() -> None:
@@ -62,9 +43,6 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=32768, help="of the five contexts")
     parser.add_argument("--starts", type=int, default=8, help="windows of the longest context")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--shape", default="small", choices=SHAPES, help="of large")
-    parser.add_argument("--device", default="cpu", help="of large")
-    parser.add_argument("--peak-tflops", type=float, help="of the device, for large")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -103,9 +81,9 @@ def several_contexts(folder: Path, arguments: argparse.Namespace) -> None:
     """Five contexts at once, and one after the other."""
     contexts = [arguments.longest >> shift for shift in range(4, -1, -1)]
     model = make_model(folder, hidden=512, layers=1, heads=4)
-    tokens = make_tokens(folder, contexts[-1] + (arguments.starts + 1) * STRIDE)
+    # a text so long that all contexts have nearly the same starts, of which the same are drawn
+    tokens = make_tokens(folder, 40 * contexts[-1])
     task = {"model": model, "tokens": tokens, "protocol": "longlora", "way": "ours"}
-    # each context at the same starts, as in a long text, where all of them have as many windows
     limit = {"starts": arguments.starts}
     single = [run({**task, **limit, "ctx": [ctx]}, arguments.threads) for ctx in contexts]
     together = run({**task, **limit, "ctx": contexts}, arguments.threads)
@@ -144,35 +122,11 @@ def several_processes(folder: Path, arguments: argparse.Namespace) -> None:
     print(f"\n{ratio:.2f} times as fast; the number is {'the same' if same else 'close'}\n")
 
 
-def large(folder: Path, arguments: argparse.Namespace) -> None:
-    """One window of LongLoRA's protocol with a model that is built where it runs."""
-    ctx = arguments.ctx
-    tokens = make_tokens(folder, ctx + 2 * STRIDE + 1)
-    task = {
-        "shape": arguments.shape,
-        "device": arguments.device,
-        "tokens": tokens,
-        "ctx": [ctx],
-        "repeats": 3,
-    }
-    print(f"| longlora, {arguments.shape}, {arguments.device}, ctx {ctx:,} | tokens/s | peak GB |")
-    print("|---|---|---|")
-    for way in ("published", "ours"):
-        found = run({**task, "way": f"large {way}"}, arguments.threads)
-        speed = ctx / found["window_seconds"]
-        print(f"| {way} | {speed:,.0f} | {found['peak_gb']:.1f} |")
-    if arguments.peak_tflops:
-        share = found["operations"] / found["window_seconds"] / arguments.peak_tflops / 1e12
-        print(f"\nlongeval: {share:.0%} of {arguments.peak_tflops:g} TFLOPs a second")
-    print()
-
-
 CASES = {
     "longlora": lambda folder, arguments: against_published(folder, arguments, "longlora"),
     "strided": lambda folder, arguments: against_published(folder, arguments, "strided"),
     "contexts": several_contexts,
     "processes": several_processes,
-    "large": large,
 }
 
 
@@ -186,9 +140,7 @@ def child(task: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     begun, used = time.perf_counter(), time.process_time()
     found: dict[str, Any] = {"start_mb": 0.0}
-    if task["way"].startswith("large"):
-        found.update(one_large_window(task))
-    elif task["way"] == "published":
+    if task["way"] == "published":
         found.update(published(task))
     else:
         found.update(ours(task))
@@ -278,54 +230,6 @@ def ours(task: dict[str, Any]) -> dict[str, Any]:
             found["mean_nll"] = number["value"]
             found[f"mean_nll_{number['ctx']}"] = number["value"]
     return found
-
-
-def one_large_window(task: dict[str, Any]) -> dict[str, Any]:
-    """The fastest of a few windows, after one that warms up."""
-    import numpy as np
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from longeval.forecast import cost_of
-    from longeval.nll import Scorer
-    from longeval.passes import Pass
-
-    device = torch.device(task["device"])
-    torch.set_default_dtype(torch.bfloat16)
-    with device:
-        model = LlamaForCausalLM(LlamaConfig(**SHAPES[task["shape"]])).eval()
-    torch.set_default_dtype(torch.float32)
-    for module in model.modules():  # frequencies are float32 in a model that is loaded
-        if hasattr(module, "original_inv_freq"):
-            fresh = type(module)(model.config).to(device)
-            module.inv_freq, module.original_inv_freq = fresh.inv_freq, fresh.original_inv_freq
-    tokens, (ctx,) = np.memmap(task["tokens"], np.uint16, "r"), task["ctx"]
-    one = Pass(0, ctx, False, ((1, ctx),))
-    scorer = Scorer(model, bos_id=None)
-    if task["way"] == "large ours":
-
-        def window() -> float:
-            return float(scorer.batch(tokens, [one])[0].mean(dtype=np.float64))
-    else:
-
-        def window() -> float:
-            x = torch.from_numpy(tokens[:ctx].astype(np.int64))[None].to(device)
-            with torch.no_grad():
-                return float(model(input_ids=x, labels=x, use_cache=False).loss)
-
-    seconds = []
-    for _ in range(1 + task["repeats"]):
-        begun = time.perf_counter()
-        mean_nll = window()  # a number on the host: the device has finished
-        seconds.append(time.perf_counter() - begun)
-    on_gpu = device.type == "cuda"
-    peak = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else memory("VmHWM") / 1024
-    return {
-        "mean_nll": mean_nll,
-        "window_seconds": min(seconds[1:]),
-        "peak_gb": peak,
-        "operations": cost_of(model).of(one),
-    }
 
 
 def start(task: dict[str, Any], threads: int, **environment: str) -> subprocess.Popen[str]:

@@ -15,7 +15,6 @@ hand with the same --out, divide the passes between them; the first writes the r
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -40,7 +39,6 @@ from longeval.perplexity_result import Asked, samples_of, summary
 from longeval.protocols import Stream, protocol_of
 from longeval.sampling import affordable, draw, num_draws
 from longeval.token_data import Decoder, TokenData, look, open_data
-from longeval.windows import Ints
 
 _STORE_FORMAT = 1
 _FEWEST = 2  # draws, without which there is no interval
@@ -266,7 +264,7 @@ def _drawn(
     """
 
     def part(count: int) -> list[Asked]:
-        return [_part(one, draw(one.windows, count, seed=order.seed)) for one in wanted]
+        return [one.part(draw(one.windows, count, seed=order.seed)) for one in wanted]
 
     count = order.max_windows
     if order.budget is not None:
@@ -278,10 +276,6 @@ def _drawn(
         decides = [order.budget, order.seed, order.contexts, order.protocols, order.stride]
         count = _agreed(folder, f"{subject.key} {decides}", found)
     return list(wanted) if count is None else part(max(_FEWEST, count))
-
-
-def _part(one: Asked, kept: Ints) -> Asked:
-    return dataclasses.replace(one, windows=one.windows.part(kept), indices=kept)
 
 
 def _key(model: LoadedModel, scorer: Scorer, data: TokenData) -> str:

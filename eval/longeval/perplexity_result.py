@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,10 @@ class Asked:
     @property
     def is_whole(self) -> bool:
         return len(self.windows) == self.of
+
+    def part(self, kept: Ints) -> Asked:
+        """Some of the windows alone."""
+        return replace(self, windows=self.windows.part(kept), indices=kept)
 
 
 def summary(
