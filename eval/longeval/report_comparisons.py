@@ -12,6 +12,7 @@ of neighbouring windows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from longdata.errors import UserError
 from longeval.comparing import Comparison, compare_runs
 from longeval.stats import Difference, difference, holm, in_blocks
-from longeval.tables import Cell, Row, Table, labels_of
+from longeval.table_cells import Cell, Row, Table
+from longeval.tables import labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +78,7 @@ def _subject(run: dict[str, Any]) -> tuple[str, str]:
 def _of_answers(found: Comparison, names: tuple[str, str]) -> Table:
     rows = [
         Row(
-            heads=(row.group or "all", row.metric, row.test),
+            heads=(_cases(row.group), row.metric, row.test),
             cells=_cells(
                 row.first,
                 row.second,
@@ -100,6 +102,11 @@ def _of_answers(found: Comparison, names: tuple[str, str]) -> Table:
     if found.unmatched:
         notes.append(f"{found.unmatched:,} cases that only one of them answered are left out.")
     return _table(found.kind, names, ("cases", "score", "test"), rows, notes)
+
+
+def _cases(group: str) -> str:
+    """The cases of a test, in words: "num_topics_asked 5 asked first" -> "topics 5 asked first"."""
+    return re.sub(r"\b(?:num_)?(\w+?)(?:_asked)?(?= )", r"\1", group) or "all"
 
 
 def _of_losses(
@@ -140,7 +147,7 @@ def _of_losses(
             adjusted=p,
             digits=4,
         )
-        rows.append(Row(heads=(str(protocol), f"{ctx:,}"), cells=cells))
+        rows.append(Row(heads=(str(protocol), f"{int(ctx):,}"), cells=cells))
     notes = [
         f"First: {names[0]}. Second: {names[1]}. Mean losses in nats of the windows both have "
         "read; a negative difference: the second is better. n: documents, or blocks of windows, "

@@ -19,8 +19,9 @@ from importlib.resources import files
 from typing import Any
 
 from longeval.report_comparisons import Comparisons
+from longeval.report_plots import DPI
 from longeval.report_series import Chart, Heat
-from longeval.tables import Row, Table
+from longeval.table_cells import Row, Table
 
 HEADINGS = {
     "perplexity": "Perplexity",
@@ -32,6 +33,7 @@ HEADINGS = {
 }
 _NARROW = "(max-width: 40rem)"
 _DARK = "(prefers-color-scheme: dark)"
+_SCREEN = 96  # pixels of an inch
 _LONGEST = 4_000  # characters of one setting
 _APART = ("command", "numbers", "format", "samples")
 
@@ -185,12 +187,12 @@ def _picture(picture: Picture) -> str:
             ((False, True), _NARROW),
         )
     )
-    kind = "heat" if isinstance(chart, Heat) else "line"
+    shown = picture.pngs[False, False]
     note = f"{chart.note} " if chart.note else ""
     return (
         f"<figure><picture>{sources}"
-        f'<img class="{kind}" alt="{escape(_said(chart))}" '
-        f'src="{_data_uri(picture.pngs[False, False])}"></picture>'
+        f'<img width="{_width(shown)}" alt="{escape(_said(chart))}" '
+        f'src="{_data_uri(shown)}"></picture>'
         f"<figcaption>{escape(note)}Beside this page: {escape(picture.file_name)}"
         "</figcaption></figure>"
     )
@@ -207,6 +209,12 @@ def _said(chart: Chart) -> str:
         if one.colour is not None
     )
     return f"Lines. {chart.title}. {chart.y} by {chart.x}: {shown}"
+
+
+def _width(png: bytes) -> int:
+    """How wide it is shown: as many pixels of a screen as it was drawn for."""
+    drawn = int.from_bytes(png[16:20])  # of the header of a PNG
+    return round(drawn * _SCREEN / DPI)
 
 
 def _data_uri(png: bytes) -> str:

@@ -19,8 +19,9 @@ from longeval.report_series import Chart, Heat, Lines, Series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-_DPI = 160
+DPI = 160
 _MARKERS = "osD^vPX*"
 _PUBLISHED_MARKERS = "ovs^Dd"
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -76,7 +77,7 @@ def draw(chart: Chart, theme: Theme, *, is_narrow: bool = False) -> bytes:
             figure = _lines(chart, theme, is_narrow)
         stream = io.BytesIO()
         figure.savefig(
-            stream, format="png", dpi=_DPI, facecolor=theme.paper, metadata={"Software": None}
+            stream, format="png", dpi=DPI, facecolor=theme.paper, metadata={"Software": None}
         )
     return stream.getvalue()
 
@@ -90,18 +91,21 @@ def _figure(width: float, height: float, title: str, theme: Theme) -> tuple[Figu
     figure.suptitle(shown, fontsize=11, x=0.02, ha="left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.tick_params(length=0)
+    axes.tick_params(which="both", length=0)
     return figure, axes
 
 
 def _lines(chart: Lines, theme: Theme, is_narrow: bool) -> Figure:
-    rows = -(-len(chart.series) // (1 if is_narrow else 2))
-    height = (3.3 if is_narrow else 3.5) + 0.2 * rows
+    most = 46 if is_narrow else 96
+    ours = [one for one in chart.series if one.colour is not None]
+    listed = [*ours, *(one for one in chart.series if one.colour is None)]
+    labels = [_cut(one.label, most) for one in listed]
+    is_double = not is_narrow and max(map(len, labels)) <= 46
+    height = (3.3 if is_narrow else 3.5) + 0.2 * -(-len(labels) // (2 if is_double else 1))
     figure, axes = _figure(3.9 if is_narrow else 7.2, height, chart.title, theme)
     axes.grid(color=theme.line, linewidth=0.8)
     axes.set_axisbelow(True)
-    for one in chart.series:
-        _line(axes, one, theme)
+    handles = [_line(axes, one, theme) for one in listed]
     axes.set_xlabel(chart.x)
     axes.set_ylabel(chart.y)
     if chart.log:
@@ -111,39 +115,38 @@ def _lines(chart: Lines, theme: Theme, is_narrow: bool) -> Figure:
     elif chart.log_y:
         _log_values(axes)
     legend = figure.legend(
+        handles,
+        labels,
         loc="outside lower left",
-        ncols=1 if is_narrow else 2,
+        ncols=2 if is_double else 1,
         fontsize=8 if is_narrow else 8.5,
         frameon=False,
-        handlelength=2.6,
-        handles=[*axes.get_legend_handles_labels()[0]],
-        labels=[_cut(one.label, 52) for one in chart.series],
+        handlelength=3.6,
     )
     for text in legend.get_texts():
         text.set_color(theme.soft)
     return figure
 
 
-def _line(axes: Axes, one: Series, theme: Theme) -> None:
+def _line(axes: Axes, one: Series, theme: Theme) -> Line2D:
     xs = [point.x for point in one.points]
     ys = [point.y for point in one.points]
     if one.colour is None:
-        axes.plot(
+        (line,) = axes.plot(
             xs,
             ys,
-            label=one.label,
             color=theme.published[one.style % len(theme.published)],
             linewidth=1.2,
             marker=_PUBLISHED_MARKERS[one.style % len(_PUBLISHED_MARKERS)],
-            markersize=3,
+            markersize=3.5,
+            markevery=max(1, len(xs) // 12),
             zorder=2,
         )
-        return
+        return line
     colour = theme.colours[one.colour % len(theme.colours)]
-    axes.plot(
+    (line,) = axes.plot(
         xs,
         ys,
-        label=one.label,
         color=colour,
         linestyle=_DASHES[one.style % len(_DASHES)],
         linewidth=1.9,
@@ -155,6 +158,7 @@ def _line(axes: Axes, one: Series, theme: Theme) -> None:
         if point.low is not None and point.high is not None:
             ends = [point.low, point.high]
             axes.plot([point.x] * 2, ends, color=colour, linewidth=1, alpha=0.6, zorder=3)
+    return line
 
 
 def _lengths(axes: Axes, chart: Lines, is_narrow: bool) -> None:
@@ -174,6 +178,7 @@ def _log_values(axes: Axes) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
     axes.set_yscale("log")
+    axes.tick_params(which="both", length=0)
     ticks = [digit * 10.0**power for power in range(-2, 7) for digit in (1, 2, 5)]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

@@ -21,6 +21,7 @@ from longeval.tables import Record, paper_of, records
 if TYPE_CHECKING:
     from longeval.results import Frames
 
+_FEWEST = 50  # tokens of a mean loss that is drawn
 _MARGIN = 0.05  # that a point of a share is not cut in two at 0 and 1
 
 
@@ -118,7 +119,9 @@ def _perplexity(
     curves = [
         row
         for row in rows
-        if row["name"].endswith("mean_nll_at") and {"context_from", "context_to"} <= row.keys()
+        if row["name"].endswith("mean_nll_at")
+        and {"context_from", "context_to"} <= row.keys()
+        and row.get("n", 0) >= _FEWEST
     ]
     longest: dict[tuple[str, str], int] = {}
     for row in curves:
@@ -159,8 +162,8 @@ def _perplexity(
                 y="mean loss (nats)",
                 series=tuple(at),
                 note="Mean loss of the tokens that have so many tokens of context, in the longest "
-                "context of each run. Where a line falls, what is far away helps; where it rises, "
-                "it harms.",
+                f"context of each run; means of fewer than {_FEWEST} tokens are left out. Where a "
+                "line falls, what is far away helps; where it rises, it harms.",
             )
         )
     return found
@@ -232,6 +235,7 @@ def _qa(
             x="place of the evidence, 0 the beginning",
             y="F1",
             series=tuple(ours),
+            note="Bars are intervals of 95 % over documents, where there are two or more.",
             log=False,
             y_range=(-_MARGIN, 1 + _MARGIN),
         )

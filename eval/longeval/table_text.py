@@ -18,7 +18,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from longeval.tables import Row, Table
+from longeval.table_cells import Row, Table
 
 FORMATS = ("md", "csv", "latex")
 _LATEX = {

@@ -15,68 +15,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from longeval.paper import NONE, Curve, Published, behind, caution, published
+from longeval.paper import NONE, Curve, Published, behind, caution, drawn, is_same, published
+from longeval.table_cells import Cell, Row, Table
 
 if TYPE_CHECKING:
     from longeval.results import Frames
 
 Record = Mapping[str, Any]
 _WHOLE = ("ctx", "n", "num_topics", "num_lines", "context_from", "context_to", "of", "documents")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A number with its interval; `digits` after the point, `estimated`: of a part of the data.
-
-    `is_p`: a probability, which is never said to be 0.
-    """
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    digits: int = 2
-    estimated: bool = False
-    is_p: bool = False
-
-    @property
-    def said(self) -> str:
-        if self.is_p and self.value < 10**-self.digits:
-            return f"< {10**-self.digits:.{self.digits}f}"
-        return ("≈ " if self.estimated else "") + self._number(self.value)
-
-    @property
-    def interval(self) -> str:
-        if self.low is None or self.high is None:
-            return ""
-        return f"[{self._number(self.low)}, {self._number(self.high)}]"
-
-    def _number(self, value: float) -> str:
-        return f"{value:,.{self.digits if abs(value) < 1000 else 0}f}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line: what it is of, its cells by column, and where it stands if it is not ours."""
-
-    heads: tuple[str, ...]
-    cells: Mapping[str, Cell]
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """`heads` name the first columns, `columns` the others, in order."""
-
-    title: str
-    kind: str
-    heads: tuple[str, ...]
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
 
 
 def records(frames: Frames, kind: str) -> list[dict[str, Any]]:
@@ -148,7 +96,7 @@ def _perplexity(data: str, rows: Sequence[Record], paper: Published | None) -> l
         lambda row: (row["label"], str(row.get("protocol", ""))),
         _ctx,
     )
-    theirs = _published_rows(paper, 2)
+    theirs = _published_rows(paper, 2, is_short=paper is not None and not is_same(paper, data))
     notes = _notes(paper, data) if ours else []
     if any(cell.estimated for row in ours for cell in row.cells.values()):
         notes.append("≈: estimated from a part of the windows; not the number of the whole text.")
@@ -319,8 +267,13 @@ def _table(
 
 
 def _published_rows(
-    paper: Published | None, num_heads: int, *, column: Callable[[int], str] = "{:,}".format
+    paper: Published | None,
+    num_heads: int,
+    *,
+    column: Callable[[int], str] = "{:,}".format,
+    is_short: bool = False,
 ) -> list[Row]:
+    """All curves of the paper as rows; `is_short`: only those that are drawn."""
     if paper is None:
         return []
 
@@ -329,7 +282,7 @@ def _published_rows(
         heads = (curve.label, *[""] * (num_heads - 1))
         return Row(heads=heads, cells=cells, source=curve.table)
 
-    return [row(curve) for curve in paper.curves]
+    return [row(curve) for curve in (drawn(paper) if is_short else paper.curves)]
 
 
 def _only(rows: Sequence[Row], ours: Sequence[Row]) -> list[Row]:
