@@ -143,7 +143,10 @@ def test_what_is_no_run_is_one_line_and_nothing_is_written(tmp_path: Path) -> No
     [
         (lambda number: number.update(value="8.4"), "value is '8.4', not a number"),
         (lambda number: number.update(ctx=2048.5), "ctx is 2048.5, not a count"),
-        (lambda number: number.update(ctx=-1), "not a count"),
+        (lambda number: number.update(ctx=0), "ctx is 0, not a count"),
+        (lambda number: number.update(ctx=10**400), "ctx is 1000"),
+        (lambda number: number.update(run="x"), "a run of its own"),
+        (lambda number: number.update(value=True), "value is True"),
         (lambda number: number.update(protocol=["a"]), "not a word"),
         (lambda number: number.update(interval=[1, "x"]), "not two numbers"),
         (lambda number: number.update(value=float("nan")), "value is nan"),

@@ -11,7 +11,6 @@ written: it may be from anywhere.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -32,6 +31,8 @@ PERPLEXITIES = tuple(name for name in NAMES if name not in ("topics", "passkey")
 MOST_RUNS = 200
 _INTEGERS = ("ctx", "n", "num_topics", "num_lines", "context_from", "context_to")
 _NUMBERS = ("value", "depth", *_INTEGERS)
+_MOST = 1e300
+_RUN = {"run", "kind", "model", "data"}  # what a frame says of the run
 _WORDS = ("name", "protocol", "rule", "asked", "part", "question_kind", "task")
 
 
@@ -114,20 +115,24 @@ def _check_beside(beside: str | None) -> None:
 def _wrong(facts: Mapping[str, Any]) -> Iterator[str]:
     """What a result says that cannot be shown as a number or a name."""
     for number in facts["numbers"]:
+        for key in _RUN & number.keys():
+            yield f"a number has a {key} of its own"
         for key in _NUMBERS:
             if not _is_number(number.get(key)):
-                yield f"{key} is {number[key]!r}, not a number"
+                yield f"{key} is {number[key]!r:.40}, not a number"
         for key in _INTEGERS:
-            if (value := number.get(key)) is not None and (value != int(value) or value < 0):
+            value = number.get(key)
+            if value is not None and (value != int(value) or value < (key == "ctx")):
                 yield f"{key} is {value!r}, not a count"
         for key in _WORDS:
             if not isinstance(number.get(key, ""), str | None):
-                yield f"{key} is {number[key]!r}, not a word"
+                yield f"{key} is {number[key]!r:.40}, not a word"
         if not all(_is_number(end) for end in number.get("interval") or ()):
-            yield f"an interval is {number['interval']!r}, not two numbers"
+            yield f"an interval is {number['interval']!r:.60}, not two numbers"
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    """Nothing, or a number that can be drawn."""
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MOST
