@@ -24,13 +24,18 @@ def result(
     numbers: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]] = (),
     about: Mapping[str, Any] | None = None,
+    fingerprint: str | None = None,
     protocol: Mapping[str, Any] | None = None,
 ) -> Path:
     """A result with these numbers; its folder."""
     run = {
         "kind": kind,
         "command": f"longeval {kind} --model {model} --out {folder.name}",
-        "model": {"name": model, "fingerprint": f"weights of {model}", "rope": {"factor": 8.0}},
+        "model": {
+            "name": model,
+            "fingerprint": fingerprint or f"weights of {model}",
+            "rope": {"factor": 8.0},
+        },
         "data": {"name": data, "contexts": [], **(about or {})},
         "protocol": {"in_words": f"how {kind} is scored", "template": "raw", **(protocol or {})},
         "numbers": [dict(number) for number in numbers],
@@ -49,8 +54,11 @@ def perplexity_run(
     protocol: str = "longlora",
     prefix: str = "",
     seed: int = 0,
+    tokens: str = "tokens",
+    scored: int = 1,
 ) -> Path:
-    """Perplexities at these contexts, a curve of losses, and 40 windows of each context."""
+    """Perplexities at these contexts, a curve of losses, and 40 windows of each context, in which
+    ctx - `scored` tokens are scored."""
     import math
 
     rng = random.Random(seed)
@@ -91,7 +99,7 @@ def perplexity_run(
                 "end": (window + 1) * ctx,
                 "document": window // 10,
                 "nll": (ctx - 1) * (nll + hard.gauss(0, 0.3) + rng.gauss(0, 0.01)),
-                "scored": ctx - 1,
+                "scored": ctx - scored,
             }
             for window in range(40)
         ]
@@ -103,7 +111,7 @@ def perplexity_run(
         data=data,
         numbers=numbers,
         rows=rows,
-        about={"sha256": f"tokens of {data}"},
+        about={"sha256": f"{tokens} of {data}"},
         protocol={"words": words, "in_words": None},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from longeval_runs import all_runs, perplexity_run, topics_run
@@ -60,6 +61,19 @@ def test_pairs_that_have_nothing_in_common_are_named_with_the_reason(tmp_path: P
     found = of(first, second)
     assert not found.tables and "no window in common" in found.left_out[0]
     assert found.left_out[0].startswith("ours and theirs, perplexity: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"tokens": "other tokens"}, "read other tokens"), ({"scored": 2}, "no window in common")],
+)
+def test_losses_of_other_tokens_are_not_compared(
+    tmp_path: Path, change: dict[str, Any], why: str
+) -> None:
+    first = perplexity_run(tmp_path / "a")
+    second = perplexity_run(tmp_path / "b", model="theirs", **change)
+    found = of(first, second)
+    assert not found.tables and why in found.left_out[0]
 
 
 def test_runs_on_other_data_or_of_other_kinds_are_no_pair(tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_runs_of_one_model_are_told_apart_only_where_they_must_be(tmp_path: Path
     assert [row.cells["2,048"].value for row in table.rows[:2]] == [8.4, 9.0]
 
 
+def test_models_of_one_name_and_other_weights_are_told_apart(tmp_path: Path) -> None:
+    first = perplexity_run(tmp_path / "one")
+    second = result(
+        tmp_path / "two", kind="lines", model="ours", data="x", numbers=[], fingerprint="others"
+    )
+    assert labels_of(load(first, second)) == {"one": "ours (one)", "two": "ours (two)"}
+
+
 def test_a_run_without_a_number_has_no_table(tmp_path: Path) -> None:
     path = result(tmp_path / "x", kind="harness", model="m", data="d", numbers=[])
     assert tables_of(load(path)) == []
