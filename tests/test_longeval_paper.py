@@ -85,6 +85,9 @@ def test_what_stands_behind_a_run_is_of_its_kind_and_said_to_be_other_data() -> 
     assert behind("perplexity", "proof_pile") == pile and behind("topics", "x") is not None
     assert behind("lines", "longchat lines") is None and behind("qa", "x") is None
     assert is_same(pg19, "pg19") and not is_same(pg19, "my books")
+    topics = published("topics")
+    assert is_same(topics, "longchat topics")
+    assert not is_same(topics, "longchat topics, made cases")
     assert "Other data than my books" in caution(pg19, "my books")
     assert "Other data" not in caution(pile, "proof-pile")
 

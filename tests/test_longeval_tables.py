@@ -17,6 +17,7 @@ from longeval_runs import (
     topics_run,
 )
 
+from longeval.report import table_text
 from longeval.results import load
 from longeval.table_cells import Cell, Row, Table
 from longeval.table_text import as_csv, as_text
@@ -146,6 +147,12 @@ def test_latex_escapes_and_has_as_many_cells_as_columns(tmp_path: Path) -> None:
     assert r"\begin{tabular}{llrrrrrrr}" in text and text.count(r"\midrule") == 2
     lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.replace(r"\&", "").count("&") for line in lines} == {8} and len(lines) == 19
+
+
+def test_latex_has_no_sign_that_its_engine_may_not_know(tmp_path: Path) -> None:
+    text = table_text(all_runs(tmp_path), "latex")
+    assert "second $-$ first" in text and r"S\textsuperscript{2}-Attn" in text
+    assert text.isascii(), {sign for sign in text if not sign.isascii()}
 
 
 def test_csv_has_one_line_for_each_cell_at_full_precision(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ _LATEX = {
     "²": r"\textsuperscript{2}",
     "≈": r"$\approx$",
     "–": "--",
+    "−": "$-$",
+    "“": "``",
+    "”": "''",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
