@@ -123,7 +123,7 @@ def test_an_adapter_is_trained_further(model: Path) -> None:
     one, two = (
         [line["loss"] for line in metrics.read(Path(r.out) / metrics.NAME)] for r in (first, second)
     )
-    assert two[0] < one[0] - 0.2, "it begins where the first one ended"
+    assert two[0] < one[0] - 0.03, "it begins where the first one ended"
 
 
 def test_a_model_that_reads_the_context_keeps_its_rope(model: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from longdata.sources import Skip
@@ -15,26 +16,33 @@ from longqa.nothing import nothing
 from longqa.work import WorkedDocument
 
 
-def document(**accounts: Any) -> ReadDocument:
+def document(
+    *, missing: Mapping[tuple[str, str], int] = {}, rejected: Mapping[tuple[str, str], int] = {}
+) -> ReadDocument:
+    accounts = {
+        "requested": {"detail": 2},
+        "missing": [[*key, count] for key, count in missing.items()],
+        "rejected": [[*key, count] for key, count in rejected.items()],
+        "dropped": {},
+        "overlap": None,
+    }
     said = WorkedDocument(
-        **{
-            **dict.fromkeys(WorkedDocument.__slots__),
-            "unit": Path("unit.arrow"),
-            "batch": 0,
-            "id": "0" * 16,
-            "title": "The Firth",
-            "sha256": "0" * 64,
-            "kind": "book",
-            "tokens": 100,
-            "counted_by": "full",
-            "num_examples": 0,
-            "requested": {"detail": 2},
-            "missing": {},
-            "rejected": {},
-            "dropped": {},
-            "sketch": np.empty(0, np.uint64),
-            **accounts,
-        }
+        units=Path("units"),
+        file="unit.arrow",
+        batch=0,
+        id="0" * 16,
+        title="The Firth",
+        author=None,
+        year=None,
+        license=None,
+        language=None,
+        url=None,
+        sha256="0" * 64,
+        kind="book",
+        tokens=100,
+        counted_by="full",
+        num_examples=0,
+        accounts=json.dumps(accounts),
     )
     return ReadDocument(source="firth.txt", said=said)
 
