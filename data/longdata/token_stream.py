@@ -12,10 +12,8 @@ cannot be encoded comes as a stretch with a `problem`, its text's last.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -30,6 +28,7 @@ from longdata.errors import SourceError, UserError
 from longdata.safe_cuts import CutRule, holds
 from longdata.tokenizers import Tokenizer, single_threaded
 from longdata.verbatim import Text
+from longdata.workers import interrupts_held
 
 STRETCH = 250_000  # characters; the encodings take some 50 MB
 SAMPLE = 4_000  # characters, of each STRETCH, for which pieces and whole are compared
@@ -126,7 +125,7 @@ def _answers(
     under_way: deque[tuple[list[_Part], Future[list[_Answer]]]] = deque()
     try:
         for parts, strings in tasks:
-            with _interrupts_held():
+            with interrupts_held():
                 under_way.append((parts, pool.submit(_work, strings)))
             if len(under_way) >= AHEAD * workers:
                 yield from _oldest(under_way)
@@ -139,16 +138,6 @@ def _answers(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits: a process that starts in here never hears of it, not even while it imports."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _oldest(

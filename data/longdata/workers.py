@@ -181,7 +181,10 @@ class _Worker:
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, work, dict(os.environ)), daemon=True
         )
-        with _without_main() if b"__main__" not in pickle.dumps(work) else contextlib.nullcontext():
+        with (
+            _without_main() if b"__main__" not in pickle.dumps(work) else contextlib.nullcontext(),
+            interrupts_held(),
+        ):
             self._process.start()
         theirs.close()  # or the end of the process would not close the pipe
 
@@ -199,6 +202,16 @@ class _Worker:
             self._process.kill()  # every write is atomic, so nothing can be left half done
         self.connection.close()  # an idle worker ends by itself
         self._process.join()
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits: a process that starts in here never hears of it, not even while it imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
