@@ -2,13 +2,13 @@
 
     python benchmarks/model_build_memory.py [--documents 100,1000,10000] [--profile]
 
-Claims: (1) from 1,000 documents on, the building process needs at most 4 KiB more for one more: its
-names are kept, all else waits on the disk but for the row group that is being written (below 1,000,
-buffers fill); (2) CPU time grows linearly: a document of a build ten times as large takes at most
-1.5 times as much; (3) two calls are made for each document, and hardly ever a third. Each size is a
-build in a fresh process (`--workers 1`: reading included) of one JSON Lines file of small documents,
-against a server of our own on this machine (tests/model_server.py with tests/scripted_model.py),
-which takes a share of its processors.
+Claims: (1) from 1,000 documents on, the building process needs at most 4 KiB more for one more:
+its names are kept, all else waits on the disk but for the row group that is being written (below
+1,000, buffers fill); (2) CPU time grows linearly: a document of a build ten times as large takes at
+most 1.5 times as much; (3) two calls are made for each document, and hardly ever a third. Each size
+is a build in a fresh process (`--workers 1`: reading included) of one JSON Lines file of small
+documents, against a server of our own on this machine (tests/model_server.py with
+tests/scripted_model.py), which takes a share of its processors.
 
 The largest of three sizes takes a few minutes. `--profile` prints what the time goes into instead.
 """
